@@ -1,0 +1,54 @@
+// Package actors is where decisions become actions: the only package that
+// imports Proto.Actor. What to do is decided by the pure packages ring,
+// coordinator and handoff, and by types without goroutines; each actor here
+// drives one of them and stays boring.
+//
+// # What runs on a node
+//
+//	Node
+//	├── transport             remote: Proto.Actor's remote behind the guard
+//	│                         memory: nodes of one process, for tests
+//	├── permanent processes, each under an address that never changes
+//	│   ├── "reply"           replyTable: all replies come here, by request id
+//	│   ├── "heartbeat"       heartbeat: drives the failure detector
+//	│   └── "<service>/<p>"   vnodeProxy: one for each service and partition
+//	├── actors
+//	│   ├── vnode             behind its proxy, under a private id
+//	│   └── coordinatorActor  one for each request, gone when it is over
+//	└── goroutines
+//	    ├── ringKeeper.run    adopts rings from the membership store
+//	    └── heartbeat.run     asks the peers, four times a second
+//
+// # A write, step by step
+//
+//  1. Node.Execute finds the partition of the key in the current view, enters a
+//     new coordinator in the reply table and spawns it.
+//  2. The coordinator starts its machine, which names the vnodes to ask. One on
+//     this node gets the command by pointer, through its proxy, into its
+//     mailbox; one on another node gets it encoded, through the transport.
+//  3. A worker of the pool runs the vnode: the handler is called, and its reply
+//     sent to the reply table of whoever asked.
+//  4. The table finds the coordinator. On the goroutine that brought the reply
+//     the machine counts it, and on the W-th answers the client.
+//  5. The coordinator stays for the replies still out: a replica that refuses
+//     gets a fallback even now, and a read repairs replicas that are behind.
+//
+// # Messages
+//
+//	to            message                       from
+//	vnode proxy   *command (in an envelope)     coordinators of this node
+//	              transportpb.Command           coordinators of other nodes
+//	reply table   *Reply                        vnodes of this node
+//	              transportpb.Reply             vnodes of other nodes
+//	heartbeat     transportpb.Heartbeat, …Ack   heartbeats of other nodes
+//	coordinator   *Reply, *nodeDown, expired    the reply table
+//	vnode         *command, *visit              its proxy
+//
+// # Why not Proto.Actor's own
+//
+// Proto.Actor's mailboxes are unbounded or spin; a message that meets a spawn
+// crashes its sender; messages behind a stop vanish; an actor per request with
+// the default parts costs 10 µs and more. So mailboxes, dispatcher, addresses,
+// request ids and deadlines are ours, on the interfaces that it offers for them.
+// Its cluster package is not used: it moves actors by killing them.
+package actors

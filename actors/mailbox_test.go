@@ -1,0 +1,297 @@
+package actors
+
+import (
+	"fmt"
+	"slices"
+	"sync"
+	"testing"
+
+	"github.com/asynkron/protoactor-go/actor"
+
+	transportpb "github.com/torc-io/torc/proto/torc/transport/v1"
+)
+
+// recorder is the actor side of a mailbox: it writes down what it is given.
+type recorder struct {
+	mu       sync.Mutex
+	seen     []string
+	onInvoke func(string)
+}
+
+func (r *recorder) note(format string, args ...any) {
+	line := fmt.Sprintf(format, args...)
+	r.mu.Lock()
+	r.seen = append(r.seen, line)
+	hook := r.onInvoke
+	r.mu.Unlock()
+	if hook != nil {
+		hook(line)
+	}
+}
+
+func (r *recorder) InvokeSystemMessage(m any) { r.note("system %v", m) }
+
+func (r *recorder) InvokeUserMessage(m any) {
+	if e, ok := m.(*actor.MessageEnvelope); ok {
+		r.note("command %d", e.Message.(*command).size)
+		return
+	}
+	r.note("control %v", m)
+}
+
+func (r *recorder) EscalateFailure(reason, _ any) { r.note("failure %v", reason) }
+
+func (r *recorder) lines() []string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return slices.Clone(r.seen)
+}
+
+// manual is a dispatcher whose owner says when scheduled work runs.
+type manual struct{ scheduled []func() }
+
+func (m *manual) Schedule(fn func()) { m.scheduled = append(m.scheduled, fn) }
+func (m *manual) Throughput() int    { return 1 }
+
+func (m *manual) run() {
+	for len(m.scheduled) > 0 {
+		fn := m.scheduled[0]
+		m.scheduled = m.scheduled[1:]
+		fn()
+	}
+}
+
+// sized returns a command of that many bytes; the size also tells it apart.
+func sized(size int) *actor.MessageEnvelope {
+	return &actor.MessageEnvelope{Message: &command{size: size}}
+}
+
+type mailboxFixture struct {
+	*mailbox
+	*recorder
+	dispatcher *manual
+	answered   []string
+}
+
+func newFixture(length, bytes int) *mailboxFixture {
+	f := &mailboxFixture{recorder: &recorder{}, dispatcher: &manual{}}
+	f.mailbox = newMailbox(length, bytes, func(e *actor.MessageEnvelope, code transportpb.Code) {
+		f.answered = append(f.answered, fmt.Sprintf("%d %v", e.Message.(*command).size, code))
+	})
+	f.RegisterHandlers(f.recorder, f.dispatcher)
+	return f
+}
+
+func expect(t *testing.T, what string, got []string, want ...string) {
+	t.Helper()
+	if !slices.Equal(got, want) {
+		t.Errorf("%s:\n got %q\nwant %q", what, got, want)
+	}
+}
+
+// TestMailboxIsGated: Proto.Actor registers an actor's process before its
+// mailbox can run, so a message that comes in between must wait, not crash.
+func TestMailboxIsGated(t *testing.T) {
+	f := newFixture(8, 1<<20)
+	f.PostUserMessage(sized(1))
+	f.PostSystemMessage("started")
+	f.dispatcher.run()
+	expect(t, "before Start", f.lines())
+	f.Start()
+	f.dispatcher.run()
+	expect(t, "after Start", f.lines(), "system started", "command 1")
+}
+
+func TestMailboxHandlesUrgentThingsFirst(t *testing.T) {
+	f := newFixture(8, 1<<20)
+	f.PostUserMessage(sized(1))
+	f.PostUserMessage(sized(2))
+	f.PostUserMessage("visit")
+	f.PostSystemMessage("started")
+	f.Start()
+	f.dispatcher.run()
+	expect(t, "order", f.lines(), "system started", "control visit", "command 1", "command 2")
+}
+
+func TestMailboxIsBoundedByCount(t *testing.T) {
+	f := newFixture(2, 1<<20)
+	for size := 1; size <= 4; size++ {
+		f.PostUserMessage(sized(size))
+	}
+	f.PostUserMessage("visit") // control has no bound
+	expect(t, "answered", f.answered, "3 CODE_OVERLOADED", "4 CODE_OVERLOADED")
+	f.Start()
+	f.dispatcher.run()
+	expect(t, "handled", f.lines(), "control visit", "command 1", "command 2")
+	f.PostUserMessage(sized(5))
+	f.dispatcher.run()
+	expect(t, "answered once there is room", f.answered, "3 CODE_OVERLOADED", "4 CODE_OVERLOADED")
+}
+
+func TestMailboxIsBoundedByBytes(t *testing.T) {
+	f := newFixture(100, 1000)
+	f.PostUserMessage(sized(600))
+	f.PostUserMessage(sized(500))
+	f.PostUserMessage(sized(400))
+	expect(t, "answered", f.answered, "500 CODE_OVERLOADED")
+	f.Start()
+	f.dispatcher.run()
+	f.PostUserMessage(sized(1000))
+	f.dispatcher.run()
+	expect(t, "handled", f.lines(), "command 600", "command 400", "command 1000")
+}
+
+// TestMailboxAnswersWhatItHoldsWhenItCloses: in Proto.Actor, messages behind a
+// Stop vanish and their senders wait for the deadline.
+func TestMailboxAnswersWhatItHoldsWhenItCloses(t *testing.T) {
+	f := newFixture(8, 1<<20)
+	f.Start()
+	f.PostUserMessage(sized(1))
+	f.PostUserMessage(sized(2))
+	f.Close(transportpb.Code_CODE_NOT_OWNER)
+	f.PostUserMessage(sized(3))
+	f.PostSystemMessage("stop")
+	f.dispatcher.run()
+	expect(t, "answered", f.answered, "1 CODE_NOT_OWNER", "2 CODE_NOT_OWNER", "3 CODE_NOT_OWNER")
+	expect(t, "handled", f.lines(), "system stop")
+	if n := f.UserMessageCount(); n != 0 {
+		t.Errorf("%d commands wait in a closed mailbox", n)
+	}
+}
+
+// TestMailboxLosesNothing posts from many goroutines onto a real pool: each
+// command is handled or answered, none twice.
+func TestMailboxLosesNothing(t *testing.T) {
+	const senders, each = 8, 2000
+	pool := newPool()
+	defer pool.Close()
+	var mu sync.Mutex
+	count := map[int]int{}
+	mark := func(size int) {
+		mu.Lock()
+		count[size]++
+		mu.Unlock()
+	}
+	var done sync.WaitGroup
+	done.Add(senders * each)
+	r := &counting{mark: func(size int) { mark(size); done.Done() }}
+	m := newMailbox(64, 1<<30, func(e *actor.MessageEnvelope, _ transportpb.Code) {
+		mark(e.Message.(*command).size)
+		done.Done()
+	})
+	m.RegisterHandlers(r, pool)
+	m.Start()
+	for s := range senders {
+		go func() {
+			for i := range each {
+				m.PostUserMessage(sized(s*each + i))
+			}
+		}()
+	}
+	done.Wait()
+	for i := range senders * each {
+		if count[i] != 1 {
+			t.Fatalf("command %d was handled or answered %d times", i, count[i])
+		}
+	}
+}
+
+type counting struct{ mark func(int) }
+
+func (c *counting) InvokeSystemMessage(any)  {}
+func (c *counting) EscalateFailure(any, any) {}
+func (c *counting) InvokeUserMessage(m any) {
+	c.mark(m.(*actor.MessageEnvelope).Message.(*command).size)
+}
+
+func TestDequeKeepsOrderAndLetsGoOfMemory(t *testing.T) {
+	var d deque
+	next, expected := 0, 0
+	for _, step := range []int{3, -2, 20, -21, 1000, -500, 500, -1000, 5, -5} {
+		for range step {
+			d.push(sized(next))
+			next++
+		}
+		for range -step {
+			if got := d.pop().Message.(*command).size; got != expected {
+				t.Fatalf("popped %d, want %d", got, expected)
+			}
+			expected++
+		}
+	}
+	if d.length != 0 || len(d.buffer) > keepDeque {
+		t.Errorf("an empty deque holds %d elements in %d places", d.length, len(d.buffer))
+	}
+}
+
+func TestInlineMailboxRunsOnThePoster(t *testing.T) {
+	r := &recorder{}
+	var m inlineMailbox
+	m.RegisterHandlers(r, nil)
+	m.PostUserMessage("before")
+	expect(t, "while gated", r.lines())
+	m.Start()
+	expect(t, "after Start", r.lines(), "control before")
+	m.PostUserMessage("a")
+	expect(t, "as soon as Post returns", r.lines(), "control before", "control a")
+}
+
+// TestInlineMailboxIsNotReentered: what the actor's own doing posts waits until
+// the message at hand is done, however long the chain.
+func TestInlineMailboxIsNotReentered(t *testing.T) {
+	r := &recorder{}
+	var m inlineMailbox
+	m.RegisterHandlers(r, nil)
+	m.Start()
+	depth, deepest, posted := 0, 0, 0
+	r.onInvoke = func(string) {
+		depth++
+		deepest = max(deepest, depth)
+		if posted < 100 {
+			posted++
+			m.PostUserMessage(posted)
+			m.PostSystemMessage(-posted)
+		}
+		depth--
+	}
+	m.PostUserMessage(0)
+	if got := len(r.lines()); got != 201 || deepest != 1 {
+		t.Errorf("%d messages handled, want 201; deepest nesting %d, want 1", got, deepest)
+	}
+}
+
+func TestInlineMailboxLosesNothing(t *testing.T) {
+	const senders, each = 8, 1000
+	r := &recorder{}
+	var m inlineMailbox
+	m.RegisterHandlers(r, nil)
+	m.Start()
+	var wg sync.WaitGroup
+	for range senders {
+		wg.Go(func() {
+			for i := range each {
+				m.PostUserMessage(i)
+			}
+		})
+	}
+	wg.Wait()
+	if got := len(r.lines()); got != senders*each {
+		t.Errorf("%d messages handled, want %d", got, senders*each)
+	}
+}
+
+func TestPoolIsElastic(t *testing.T) {
+	pool := newPool()
+	defer pool.Close()
+	const blocked = 3 * maxIdleWorkers
+	release := make(chan struct{})
+	var running, done sync.WaitGroup
+	for range blocked {
+		running.Add(1)
+		done.Add(1)
+		pool.Schedule(func() { running.Done(); <-release; done.Done() })
+	}
+	running.Wait() // a fixed pool would wait for ever
+	close(release)
+	done.Wait()
+}

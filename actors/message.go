@@ -1,0 +1,182 @@
+package actors
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+	"google.golang.org/protobuf/proto"
+
+	transportpb "github.com/torc-io/torc/proto/torc/transport/v1"
+	"github.com/torc-io/torc/ring"
+)
+
+// MaxMessageBytes bounds an encoded command and an encoded reply. Larger ones
+// would delay all that shares the connection: they are refused at the edge.
+const MaxMessageBytes = 512 << 10
+
+// command is what a vnode is asked to do. One value serves all replicas of a
+// request on a node, so it is immutable once sent.
+type command struct {
+	method   *Method
+	message  proto.Message
+	size     int // bytes of the encoded message
+	epoch    ring.Epoch
+	fallback bool // the vnode stands in for an unreachable primary
+	requestContext
+}
+
+// toWire encodes a command for another machine.
+func (c *command) toWire(now time.Time) (*transportpb.Command, error) {
+	payload, err := proto.Marshal(c.message)
+	if err != nil {
+		return nil, &vnodeError{transportpb.Code_CODE_INVALID, err.Error()}
+	}
+	return &transportpb.Command{
+		Method:       c.method.Name,
+		Payload:      payload,
+		Epoch:        uint64(c.epoch),
+		TimeoutNanos: int64(c.deadline.Sub(now)),
+		Fallback:     c.fallback,
+	}, nil
+}
+
+// commandFromWire decodes a command that came from another machine. The code
+// says what is wrong with it, or CODE_OK.
+func commandFromWire(s *Service, w *transportpb.Command, now time.Time) (*command, transportpb.Code) {
+	method, ok := s.Method(w.GetMethod())
+	if !ok {
+		return nil, transportpb.Code_CODE_UNKNOWN_COMMAND
+	}
+	message := method.NewCommand()
+	if err := proto.Unmarshal(w.GetPayload(), message); err != nil {
+		return nil, transportpb.Code_CODE_INVALID
+	}
+	c := &command{
+		method:   method,
+		message:  message,
+		size:     len(w.GetPayload()),
+		epoch:    ring.Epoch(w.GetEpoch()),
+		fallback: w.GetFallback(),
+	}
+	c.deadline = now.Add(time.Duration(w.GetTimeoutNanos()))
+	return c, transportpb.Code_CODE_OK
+}
+
+// Reply is one vnode's answer to a command. It is immutable once sent.
+type Reply struct {
+	Partition ring.Partition
+	Node      ring.NodeName
+	Code      transportpb.Code
+	Message   proto.Message // when Code is CODE_OK
+	Text      string        // for a person, when it is not
+	Epoch     ring.Epoch    // of the ring at the vnode
+
+	payload []byte // Message as it came over the wire, until decoded
+}
+
+// Err returns the reply's failure, or nil.
+func (r *Reply) Err() error {
+	if r.Code == transportpb.Code_CODE_OK {
+		return nil
+	}
+	return &vnodeError{r.Code, r.Text}
+}
+
+// toWire encodes a reply for another machine. A reply that is too large for the
+// wire becomes the news of that.
+func (r *Reply) toWire() *transportpb.Reply {
+	w := &transportpb.Reply{
+		Partition: uint32(r.Partition),
+		Node:      string(r.Node),
+		Code:      r.Code,
+		Error:     r.Text,
+		Epoch:     uint64(r.Epoch),
+	}
+	if r.Message == nil {
+		return w
+	}
+	payload, err := proto.Marshal(r.Message)
+	switch {
+	case err != nil:
+		w.Code, w.Error = transportpb.Code_CODE_FAILED, err.Error()
+	case len(payload) > MaxMessageBytes:
+		w.Code = transportpb.Code_CODE_TOO_LARGE
+	default:
+		w.Payload = payload
+	}
+	return w
+}
+
+// replyFromWire takes a reply as it came. Its message is decoded by the
+// coordinator, which knows the type.
+func replyFromWire(w *transportpb.Reply) *Reply {
+	return &Reply{
+		Partition: ring.Partition(w.GetPartition()),
+		Node:      ring.NodeName(w.GetNode()),
+		Code:      w.GetCode(),
+		Text:      w.GetError(),
+		Epoch:     ring.Epoch(w.GetEpoch()),
+		payload:   w.GetPayload(),
+	}
+}
+
+// decode turns the payload of a remote reply into its message.
+func (r *Reply) decode(m *Method) {
+	if r.Code != transportpb.Code_CODE_OK || r.Message != nil {
+		return
+	}
+	message := m.NewReply()
+	if err := proto.Unmarshal(r.payload, message); err != nil {
+		r.Code, r.Text = transportpb.Code_CODE_FAILED, "undecodable reply: "+err.Error()
+		return
+	}
+	r.Message, r.payload = message, nil
+}
+
+// requestContext is the context that a handler sees: it ends at the request's
+// deadline, and carries nothing else. It does not end when the client goes
+// away or has its answer, for a write that W replicas have taken must reach the
+// others too. Its timer exists only if somebody asks for Done.
+type requestContext struct {
+	deadline time.Time
+	once     sync.Once
+	done     chan struct{}
+}
+
+var _ context.Context = (*requestContext)(nil)
+
+// Deadline returns the request's deadline.
+func (c *requestContext) Deadline() (time.Time, bool) { return c.deadline, true }
+
+// Done returns a channel that closes at the deadline.
+func (c *requestContext) Done() <-chan struct{} {
+	c.once.Do(func() {
+		c.done = make(chan struct{})
+		time.AfterFunc(time.Until(c.deadline), func() { close(c.done) })
+	})
+	return c.done
+}
+
+// Err is nil until the deadline.
+func (c *requestContext) Err() error {
+	if time.Now().Before(c.deadline) {
+		return nil
+	}
+	return context.DeadlineExceeded
+}
+
+// Value has nothing: contexts do not cross machines.
+func (c *requestContext) Value(any) any { return nil }
+
+// visit is a control message: it runs a function on a vnode's turn.
+type visit struct {
+	run  func(*vnode)
+	done chan struct{}
+}
+
+// envelope wraps a command with the address for its replies.
+func envelope(c *command, sender *actor.PID) *actor.MessageEnvelope {
+	return &actor.MessageEnvelope{Message: c, Sender: sender}
+}

@@ -1,0 +1,174 @@
+package actors
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/torc-io/torc/ring"
+)
+
+// latencyBuckets span what a request can take, from a local vnode's few
+// microseconds to the default timeout, in steps of about 2.5.
+var latencyBuckets = []float64{
+	10e-6, 25e-6, 50e-6, 100e-6, 250e-6, 500e-6,
+	1e-3, 2.5e-3, 5e-3, 10e-3, 25e-3, 50e-3, 100e-3, 250e-3, 500e-3, 1, 2.5, 5,
+}
+
+// metrics are one node's, in Prometheus's terms. There is no label for the
+// partition: Q of them would be too many series for what they tell.
+type metrics struct {
+	requests  *prometheus.CounterVec
+	latency   *prometheus.HistogramVec
+	overloads *prometheus.CounterVec
+	panics    *prometheus.CounterVec
+	repairs   *prometheus.CounterVec
+	rejected  *prometheus.CounterVec
+}
+
+// methodMeter is what one command counts, looked up once instead of per request.
+type methodMeter struct {
+	outcomes map[string]prometheus.Counter
+	latency  prometheus.Observer
+	panics   prometheus.Counter
+}
+
+// outcomes are all that outcomeOf returns.
+var outcomes = []string{"ok", "not_found", "invalid", "overloaded", "failed", "unknown"}
+
+func newMetrics() *metrics {
+	m := &metrics{
+		requests: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "torc_requests_total", Help: "Coordinated requests, by how they ended.",
+		}, []string{"service", "command", "outcome"}),
+		latency: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Name: "torc_request_duration_seconds", Help: "Time from a request to its answer.", Buckets: latencyBuckets,
+		}, []string{"service", "command"}),
+		overloads: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "torc_overloads_total", Help: "Commands refused because a vnode's mailbox was full.",
+		}, []string{"service"}),
+		panics: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "torc_panics_total", Help: "Handlers that panicked.",
+		}, []string{"service", "command"}),
+		repairs: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "torc_read_repairs_total", Help: "Writes to replicas that a read found stale.",
+		}, []string{"service"}),
+		rejected: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "torc_transport_rejected_total", Help: "Frames from peers that the transport refused.",
+		}, []string{"reason"}),
+	}
+	return m
+}
+
+// register makes the metrics scrapable.
+func (m *metrics) register(n *Node, registry prometheus.Registerer) error {
+	for _, c := range []prometheus.Collector{m.requests, m.latency, m.overloads, m.panics, m.repairs, m.rejected, &gauges{n}} {
+		if err := registry.Register(c); err != nil {
+			return fmt.Errorf("register metrics: %w", err)
+		}
+	}
+	return nil
+}
+
+// meter returns the counters of one command.
+func (m *metrics) meter(service, command string) *methodMeter {
+	mm := &methodMeter{
+		outcomes: make(map[string]prometheus.Counter),
+		latency:  m.latency.WithLabelValues(service, command),
+		panics:   m.panics.WithLabelValues(service, command),
+	}
+	for _, outcome := range outcomes {
+		mm.outcomes[outcome] = m.requests.WithLabelValues(service, command, outcome)
+	}
+	return mm
+}
+
+// observe counts one request.
+func (m *methodMeter) observe(err error, took time.Duration) {
+	m.outcomes[outcomeOf(err)].Inc()
+	m.latency.Observe(took.Seconds())
+}
+
+// gauges reports what is known at the time of a scrape.
+type gauges struct{ node *Node }
+
+var (
+	descInFlight = prometheus.NewDesc("torc_requests_in_flight", "Requests whose coordinator has not ended.", nil, nil)
+	descEpoch    = prometheus.NewDesc("torc_ring_epoch", "Epoch of the ring in use.", nil, nil)
+	descPeers    = prometheus.NewDesc("torc_peers_reachable", "Other members that can be reached.", nil, nil)
+	descPending  = prometheus.NewDesc("torc_peer_pending", "Unanswered commands to a peer.", []string{"peer"}, nil)
+	descVnodes   = prometheus.NewDesc("torc_vnodes", "Running vnodes.", []string{"service"}, nil)
+	descDepth    = prometheus.NewDesc("torc_mailbox_commands", "Commands that wait in vnodes' mailboxes, summed.", []string{"service"}, nil)
+	descDeepest  = prometheus.NewDesc("torc_mailbox_commands_max", "Commands that wait in the fullest mailbox.", []string{"service"}, nil)
+)
+
+// Describe names the gauges.
+func (g *gauges) Describe(ch chan<- *prometheus.Desc) {
+	for _, d := range []*prometheus.Desc{descInFlight, descEpoch, descPeers, descPending, descVnodes, descDepth, descDeepest} {
+		ch <- d
+	}
+}
+
+// Collect reads them.
+func (g *gauges) Collect(ch chan<- prometheus.Metric) {
+	gauge := func(d *prometheus.Desc, value int, labels ...string) {
+		ch <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, float64(value), labels...)
+	}
+	gauge(descInFlight, g.node.table.inFlight())
+	gauge(descEpoch, int(g.node.epoch()))
+	g.collectPeers(gauge)
+	for _, s := range g.node.mailboxes() {
+		gauge(descVnodes, s.vnodes, s.service)
+		gauge(descDepth, s.waiting, s.service)
+		gauge(descDeepest, s.deepest, s.service)
+	}
+}
+
+func (g *gauges) collectPeers(gauge func(*prometheus.Desc, int, ...string)) {
+	v := g.node.view.Load()
+	if v == nil {
+		return
+	}
+	reachable := 0
+	for name, p := range v.peers {
+		if p.alive.Load() {
+			reachable++
+		}
+		gauge(descPending, int(p.pending.Load()), string(name))
+	}
+	gauge(descPeers, reachable)
+}
+
+// mailboxSummary is the state of a service's mailboxes.
+type mailboxSummary struct {
+	service                  string
+	vnodes, waiting, deepest int
+}
+
+// mailboxes sums up the mailboxes of each service.
+func (n *Node) mailboxes() []mailboxSummary {
+	var all []mailboxSummary
+	for name, proxies := range n.proxies {
+		s := mailboxSummary{service: name}
+		for p := range proxies {
+			if h := proxies[p].active.Load(); h != nil {
+				s.vnodes++
+				waiting := h.mailbox.UserMessageCount()
+				s.waiting += waiting
+				s.deepest = max(s.deepest, waiting)
+			}
+		}
+		all = append(all, s)
+	}
+	return all
+}
+
+// keyHash is how a key appears in logs: by its place on the ring, not by name.
+func keyHash(message any) uint64 {
+	keyed, ok := message.(interface{ GetKey() []byte })
+	if !ok {
+		return 0
+	}
+	return uint64(ring.HashOf(keyed.GetKey()))
+}

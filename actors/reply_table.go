@@ -1,0 +1,197 @@
+package actors
+
+import (
+	"maps"
+	"math/rand/v2"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+
+	transportpb "github.com/torc-io/torc/proto/torc/transport/v1"
+	"github.com/torc-io/torc/ring"
+)
+
+// replyTableID is the address of the reply table on every node.
+const replyTableID = "reply"
+
+const (
+	// replyShards spreads the table's locks. It is far above the number of
+	// cores, so that two of them rarely meet.
+	replyShards = 64
+	// defaultMaxRequests bounds the requests in flight on a node. Each holds
+	// about 2 KB: what 10,000 of them wait for will not get better by more.
+	defaultMaxRequests = 10_000
+	// sweepEvery is how exactly deadlines are kept.
+	sweepEvery = 10 * time.Millisecond
+)
+
+// replyTable is where all replies to a node arrive: one permanent process that
+// finds the waiting coordinator by the request id of the address. A late reply
+// finds nobody and is dropped, where Proto.Actor would log and publish a dead
+// letter for one reply of nearly every request. The table also is the one place
+// that knows all requests in flight: it bounds them, ends them at their
+// deadline, and tells them when a node goes down.
+type replyTable struct {
+	max    int64
+	count  atomic.Int64
+	nextID atomic.Uint32
+	armed  atomic.Bool // the sweep timer is running
+	closed atomic.Bool
+	shards [replyShards]replyShard
+}
+
+// replyShard is one lock's share of the table.
+type replyShard struct {
+	mu       sync.Mutex
+	waiting  map[uint32]*coordinatorActor
+	earliest time.Time // no waiting request ends before; zero when unknown
+
+	_ [24]byte // keeps neighbours' locks off one cache line
+}
+
+var _ actor.Process = (*replyTable)(nil)
+
+func newReplyTable(limit int) *replyTable {
+	t := &replyTable{max: int64(limit)}
+	// A restarted node must not take replies to its former self for its own.
+	t.nextID.Store(rand.Uint32())
+	for i := range t.shards {
+		t.shards[i].waiting = make(map[uint32]*coordinatorActor)
+	}
+	return t
+}
+
+// add enters a request and returns its id, never 0; false if the table is full.
+func (t *replyTable) add(c *coordinatorActor) (uint32, bool) {
+	if t.count.Add(1) > t.max {
+		t.count.Add(-1)
+		return 0, false
+	}
+	for {
+		id := t.nextID.Add(1)
+		if id != 0 && t.shard(id).add(id, c) {
+			t.arm()
+			return id, true
+		}
+	}
+}
+
+// add enters c under id unless a request that old is still there.
+func (s *replyShard) add(id uint32, c *coordinatorActor) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if _, taken := s.waiting[id]; taken {
+		return false
+	}
+	s.waiting[id] = c
+	if s.earliest.IsZero() || c.deadline.Before(s.earliest) {
+		s.earliest = c.deadline
+	}
+	return true
+}
+
+// remove ends a request's stay.
+func (t *replyTable) remove(id uint32) {
+	s := t.shard(id)
+	s.mu.Lock()
+	_, there := s.waiting[id]
+	delete(s.waiting, id)
+	s.mu.Unlock()
+	if there {
+		t.count.Add(-1)
+	}
+}
+
+// deliver hands a reply to the coordinator that waits for it, if one does.
+func (t *replyTable) deliver(id uint32, r *Reply) {
+	s := t.shard(id)
+	s.mu.Lock()
+	c := s.waiting[id]
+	s.mu.Unlock()
+	if c != nil {
+		c.mailbox.PostUserMessage(r)
+	}
+}
+
+// nodeDown tells all waiting coordinators that a node will not answer.
+func (t *replyTable) nodeDown(node ring.NodeName) {
+	for i := range t.shards {
+		for _, c := range t.shards[i].all() {
+			c.mailbox.PostUserMessage(&nodeDown{node})
+		}
+	}
+}
+
+func (s *replyShard) all() []*coordinatorActor {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Collect(maps.Values(s.waiting))
+}
+
+// arm starts the sweep, unless it is running already: an idle node has no timer.
+func (t *replyTable) arm() {
+	if t.armed.CompareAndSwap(false, true) {
+		time.AfterFunc(sweepEvery, t.sweep)
+	}
+}
+
+// sweep ends the requests whose deadline has passed, and goes on while there
+// are any requests at all. A shard is searched only when its earliest deadline
+// has come: with most requests answered early, that is about once a timeout.
+func (t *replyTable) sweep() {
+	now := time.Now()
+	for i := range t.shards {
+		for _, c := range t.shards[i].due(now) {
+			c.mailbox.PostUserMessage(expired{})
+		}
+	}
+	t.armed.Store(false)
+	if t.count.Load() > 0 && !t.closed.Load() {
+		t.arm()
+	}
+}
+
+// due returns the requests whose deadline has passed.
+func (s *replyShard) due(now time.Time) []*coordinatorActor {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.earliest.IsZero() || now.Before(s.earliest) {
+		return nil
+	}
+	var due []*coordinatorActor
+	s.earliest = time.Time{}
+	for _, c := range s.waiting {
+		switch {
+		case !now.Before(c.deadline):
+			due = append(due, c)
+		case s.earliest.IsZero() || c.deadline.Before(s.earliest):
+			s.earliest = c.deadline
+		}
+	}
+	return due
+}
+
+func (t *replyTable) shard(id uint32) *replyShard { return &t.shards[id%replyShards] }
+
+// inFlight returns the number of requests that have not ended.
+func (t *replyTable) inFlight() int { return int(t.count.Load()) }
+
+// close stops the sweep for good.
+func (t *replyTable) close() { t.closed.Store(true) }
+
+// SendUserMessage takes a reply from another node.
+func (t *replyTable) SendUserMessage(pid *actor.PID, message any) {
+	_, inner, _ := actor.UnwrapEnvelope(message)
+	if w, ok := inner.(*transportpb.Reply); ok {
+		t.deliver(pid.GetRequestId(), replyFromWire(w))
+	}
+}
+
+// SendSystemMessage ignores everything: the table is never watched or stopped.
+func (t *replyTable) SendSystemMessage(*actor.PID, any) {}
+
+// Stop does nothing: the table lives as long as its node.
+func (t *replyTable) Stop(*actor.PID) {}

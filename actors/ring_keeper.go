@@ -1,0 +1,159 @@
+package actors
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+
+	"github.com/torc-io/torc/membership"
+	"github.com/torc-io/torc/ring"
+)
+
+// ringKeeper brings the ring document and this node together: it finds or
+// creates the document when the node starts, enters the node in it, and adopts
+// every later ring. It alone replaces Node.view.
+type ringKeeper struct {
+	node *Node
+	self membership.Node
+}
+
+// join returns once the node has adopted a ring that knows it. All changes are
+// functions from ring to ring in a loop of read, apply and compare-and-set, so
+// any number of nodes may start at once.
+func (k *ringKeeper) join(ctx context.Context) error {
+	for {
+		current, err := k.node.config.Membership.Document(ctx)
+		if err != nil {
+			return fmt.Errorf("read the ring document: %w", err)
+		}
+		next, err := k.next(ctx, current)
+		if err != nil {
+			return err
+		}
+		published, err := k.publish(ctx, current, next)
+		if errors.Is(err, membership.ErrConflict) {
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		return k.adopt(published)
+	}
+}
+
+// next returns the ring that should be: the present one with this node in it.
+func (k *ringKeeper) next(ctx context.Context, current membership.Document) (*ring.Ring, error) {
+	if current.Version == 0 {
+		return k.first(ctx)
+	}
+	r, err := decodeRing(current.Data)
+	if err != nil {
+		return nil, err
+	}
+	if size := k.node.config.RingSize; size != 0 && size != r.Size() {
+		return nil, fmt.Errorf("this node wants a ring of %d partitions, but the cluster's has %d: start it with %d, or with none given",
+			size, r.Size(), r.Size())
+	}
+	return enrol(r, k.self)
+}
+
+// first waits for the members that the first ring is to have, and makes it.
+func (k *ringKeeper) first(ctx context.Context) (*ring.Ring, error) {
+	watch, stop := context.WithCancel(ctx)
+	defer stop()
+	for nodes := range k.node.config.Membership.WatchNodes(watch) {
+		if len(nodes) < k.node.config.Bootstrap {
+			k.node.logger.Info("waiting for members to form the cluster", "have", len(nodes), "want", k.node.config.Bootstrap)
+			continue
+		}
+		var members []ring.Member
+		for _, n := range nodes {
+			members = append(members, memberOf(n))
+		}
+		return ring.New(rand.Text(), k.ringSize(), k.node.config.TargetN, members...)
+	}
+	return nil, fmt.Errorf("wait for %d members to form the cluster: %w", k.node.config.Bootstrap, context.Cause(ctx))
+}
+
+func (k *ringKeeper) ringSize() int {
+	if k.node.config.RingSize != 0 {
+		return k.node.config.RingSize
+	}
+	return ring.DefaultSize
+}
+
+// publish stores next unless it is what is stored already, and returns it.
+func (k *ringKeeper) publish(ctx context.Context, current membership.Document, next *ring.Ring) (*ring.Ring, error) {
+	data, err := encodeRing(next)
+	if err != nil {
+		return nil, fmt.Errorf("encode the ring document: %w", err)
+	}
+	if bytes.Equal(data, current.Data) {
+		return next, nil
+	}
+	if _, err := k.node.config.Membership.Swap(ctx, current.Version, data); err != nil {
+		return nil, fmt.Errorf("publish the ring of epoch %d: %w", next.Epoch(), err)
+	}
+	k.node.logger.Info("published a ring", "epoch", next.Epoch())
+	return next, nil
+}
+
+// enrol returns r with the node as it is now: announced if the ring does not
+// know it, with its new address if it has restarted elsewhere, and r itself if
+// nothing has changed. It moves no partition.
+func enrol(r *ring.Ring, self membership.Node) (*ring.Ring, error) {
+	want := memberOf(self)
+	change := ring.Update(want)
+	switch known, ok := r.Member(want.Name); {
+	case !ok || !known.Status.MayOwn() && known.Status != ring.Joining:
+		change = ring.Announce(want)
+	case known.Address == want.Address && known.Incarnation == want.Incarnation && known.Zone == want.Zone:
+		return r, nil
+	}
+	plan, err := r.Plan(change)
+	if err != nil {
+		return nil, fmt.Errorf("enter %s in the ring: %w", want.Name, err)
+	}
+	return plan.Next, nil
+}
+
+func memberOf(n membership.Node) ring.Member {
+	return ring.Member{Name: ring.NodeName(n.Name), Address: n.Address, Zone: n.Zone, Incarnation: n.Incarnation}
+}
+
+// run adopts later rings until ctx ends.
+func (k *ringKeeper) run(ctx context.Context) {
+	for document := range k.node.config.Membership.WatchDocument(ctx) {
+		r, err := decodeRing(document.Data)
+		if err == nil {
+			err = k.adopt(r)
+		}
+		if err != nil {
+			k.node.logger.Error("the stored ring is not usable; going on with the last one", "error", err)
+		}
+	}
+}
+
+// adopt makes r the ring of this node, unless it has that one or a newer one. A
+// node never goes back to a lower epoch, nor over to another cluster.
+func (k *ringKeeper) adopt(r *ring.Ring) error {
+	old := k.node.view.Load()
+	switch {
+	case old == nil:
+		k.node.makeProxies(r.Size())
+	case r.ClusterID() != old.ring.ClusterID():
+		return fmt.Errorf("the stored ring is of cluster %s, this node is in cluster %s", r.ClusterID(), old.ring.ClusterID())
+	case r.Epoch() < old.ring.Epoch():
+		return fmt.Errorf("the stored ring has epoch %d, this node has seen %d", r.Epoch(), old.ring.Epoch())
+	case r.Epoch() == old.ring.Epoch():
+		return nil
+	}
+	v := newView(r, k.node.name, old)
+	k.node.view.Store(v)
+	k.node.heartbeat.setPeers(v)
+	k.node.openOwned()
+	k.node.logger.Info("adopted a ring", "epoch", r.Epoch(), "members", len(r.Members()))
+	return nil
+}

@@ -1,0 +1,65 @@
+package actors
+
+import (
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+	"google.golang.org/protobuf/proto"
+
+	transportpb "github.com/torc-io/torc/proto/torc/transport/v1"
+	"github.com/torc-io/torc/ring"
+)
+
+// defaultMaxPending bounds the unanswered commands to one peer. Proto.Actor's
+// queue to a peer has no bound of its own: what is not sent cannot pile up there.
+const defaultMaxPending = 4096
+
+// sendToPeer hands a message to a vnode on another node, if that node can be
+// reached and does not owe too many answers already. The code says why not, or
+// CODE_OK. A caller that got CODE_OK takes the command off p.pending once.
+func (n *Node) sendToPeer(p *peer, id string, sender *actor.PID, message proto.Message) transportpb.Code {
+	if p == nil || !p.alive.Load() {
+		return transportpb.Code_CODE_STOPPING
+	}
+	if p.pending.Add(1) > int64(n.config.MaxPending) {
+		p.pending.Add(-1)
+		return transportpb.Code_CODE_OVERLOADED
+	}
+	if err := n.transport.Send(actor.NewPID(p.address, id), sender, message); err != nil {
+		p.pending.Add(-1)
+		n.logger.Debug("cannot send to a peer", "peer", p.name, "error", err)
+		return transportpb.Code_CODE_STOPPING
+	}
+	return transportpb.Code_CODE_OK
+}
+
+// tell sends a command whose answer nobody waits for.
+func (n *Node) tell(v *view, t ring.Target, c *command) {
+	if t.Node == n.name {
+		n.proxies[c.method.Service.Name][t.Partition].SendUserMessage(nil, envelope(c, nil))
+		return
+	}
+	w, err := c.toWire(time.Now())
+	if err != nil {
+		return
+	}
+	w.Fallback = t.Fallback
+	p := v.peers[t.Node]
+	if n.sendToPeer(p, vnodeID(c.method.Service.Name, t.Partition), nil, w) == transportpb.Code_CODE_OK {
+		p.pending.Add(-1)
+	}
+}
+
+// reply takes a vnode's answer to whoever asked: to the table of this node at
+// once, or to that of another.
+func (n *Node) reply(to *actor.PID, r *Reply) {
+	switch {
+	case to == nil:
+	case to.Address == n.address:
+		n.table.deliver(to.RequestId, r)
+	default:
+		if err := n.transport.Send(to, nil, r.toWire()); err != nil {
+			n.logger.Debug("cannot send a reply", "peer", to.Address, "error", err)
+		}
+	}
+}

@@ -1,0 +1,617 @@
+package actors
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+	"github.com/asynkron/protoactor-go/remote"
+	"go.uber.org/goleak"
+	"google.golang.org/grpc"
+	"google.golang.org/protobuf/proto"
+
+	transportpb "github.com/torc-io/torc/proto/torc/transport/v1"
+)
+
+// patience is how long a test waits for what must happen.
+const patience = 20 * time.Second
+
+// arrival is a message as the process that it was for got it.
+type arrival struct {
+	target, sender *actor.PID
+	msg            any
+}
+
+// inbox is a process that keeps what it gets.
+type inbox chan arrival
+
+func (b inbox) SendUserMessage(pid *actor.PID, message any) {
+	_, msg, sender := actor.UnwrapEnvelope(message)
+	offer(b, arrival{pid, sender, msg})
+}
+func (b inbox) SendSystemMessage(pid *actor.PID, message any) {
+	b <- arrival{target: pid, msg: message}
+}
+func (b inbox) Stop(pid *actor.PID) { offer(b, arrival{target: pid, msg: "stop"}) }
+
+// echo is a process that answers each command with its payload.
+type echo struct{ transport Transport }
+
+func (e echo) SendUserMessage(pid *actor.PID, message any) {
+	_, msg, sender := actor.UnwrapEnvelope(message)
+	if c, ok := msg.(*transportpb.Command); ok {
+		_ = e.transport.Send(sender, pid, &transportpb.Reply{Payload: c.GetPayload()})
+	}
+}
+func (echo) SendSystemMessage(*actor.PID, any) {}
+func (echo) Stop(*actor.PID)                   {}
+
+// wireNode is a node that is nothing but its transport, an inbox and an echo.
+type wireNode struct {
+	Transport
+
+	t        testing.TB
+	system   *actor.ActorSystem
+	address  string
+	inbox    inbox
+	broken   chan string
+	rejected chan string
+}
+
+// The processes of a wireNode. Peers may address the first two.
+const (
+	inboxID  = "inbox"
+	echoID   = "echo"
+	secretID = "secret"
+)
+
+func quietSystem() *actor.ActorSystem {
+	return actor.NewActorSystem(actor.WithLoggerFactory(func(*actor.ActorSystem) *slog.Logger {
+		return slog.New(slog.DiscardHandler)
+	}))
+}
+
+// newWireNode starts a node on a transport; knows says which addresses are peers'.
+func newWireNode(t testing.TB, transport Transport, knows func(string) bool) *wireNode {
+	t.Helper()
+	n := &wireNode{
+		Transport: transport,
+		t:         t,
+		system:    quietSystem(),
+		inbox:     make(inbox, 8192),
+		broken:    make(chan string, 1024),
+		rejected:  make(chan string, 8192),
+	}
+	address, err := transport.Start(n.system, Policy{
+		Target:   func(id string) bool { return id == inboxID || id == echoID || id == "ghost" || id == "bomb" },
+		Peer:     knows,
+		Broken:   func(address string) { offer(n.broken, address) },
+		Rejected: func(reason string) { offer(n.rejected, reason) },
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	n.address = address
+	n.system.ProcessRegistry.Add(n.inbox, inboxID)
+	n.system.ProcessRegistry.Add(n.inbox, secretID)
+	n.system.ProcessRegistry.Add(echo{transport}, echoID)
+	t.Cleanup(func() {
+		if err := n.Stop(context.Background()); err != nil {
+			t.Error(err)
+		}
+	})
+	return n
+}
+
+// offer sends to a channel that somebody may read.
+func offer[T any](to chan<- T, v T) {
+	select {
+	case to <- v:
+	default:
+	}
+}
+
+func anyone(string) bool { return true }
+
+// newRemoteNode starts a node on a loopback port.
+func newRemoteNode(t testing.TB, listen string) *wireNode {
+	return newWireNode(t, NewRemote(RemoteConfig{Listen: listen}), anyone)
+}
+
+// noLeaks fails the test if a goroutine that it started outlives its cleanup.
+func noLeaks(t testing.TB) {
+	before := goleak.IgnoreCurrent()
+	t.Cleanup(func() { goleak.VerifyNone(t, before) })
+}
+
+func (n *wireNode) pid(id string, request uint32) *actor.PID {
+	return &actor.PID{Address: n.address, Id: id, RequestId: request}
+}
+
+// next returns the next message of the inbox.
+func (n *wireNode) next() arrival {
+	n.t.Helper()
+	return await(n.t, n.inbox, "a message")
+}
+
+// await returns the next value from a channel.
+func await[T any](t testing.TB, from <-chan T, what string) T {
+	t.Helper()
+	select {
+	case v := <-from:
+		return v
+	case <-time.After(patience):
+		t.Fatalf("waited %v for %s", patience, what)
+		panic("unreachable")
+	}
+}
+
+// until tries something again and again until it is so.
+func until(t testing.TB, what string, try func() bool) {
+	t.Helper()
+	for end := time.Now().Add(patience); !try(); time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("waited %v until %s", patience, what)
+		}
+	}
+}
+
+// ask sends a command to the echo of another node and checks the answer. It
+// retries while the connection is being made again.
+func (n *wireNode) ask(to *wireNode) {
+	n.t.Helper()
+	payload := fmt.Sprint(time.Now().UnixNano())
+	until(n.t, "the echo answers", func() bool {
+		if n.Send(to.pid(echoID, 0), n.pid(inboxID, 7), &transportpb.Command{Payload: []byte(payload)}) != nil {
+			return false
+		}
+		select {
+		case a := <-n.inbox:
+			return string(a.msg.(*transportpb.Reply).GetPayload()) == payload
+		case <-n.broken:
+			return false
+		case <-time.After(patience):
+			return false
+		}
+	})
+}
+
+func TestTransportRemoteRequestReply(t *testing.T) {
+	noLeaks(t)
+	a, b := newRemoteNode(t, "127.0.0.1:0"), newRemoteNode(t, "127.0.0.1:0")
+	if a.address != a.system.Address() || !strings.HasPrefix(a.address, "127.0.0.1:") {
+		t.Fatalf("address %q, system %q", a.address, a.system.Address())
+	}
+	command := &transportpb.Command{Method: "Store", Payload: []byte("x"), Epoch: 3}
+	if err := a.Send(b.pid(inboxID, 5), a.pid(inboxID, 7), command); err != nil {
+		t.Fatal(err)
+	}
+	got := b.next()
+	if !proto.Equal(got.msg.(proto.Message), command) {
+		t.Errorf("got %v", got.msg)
+	}
+	if !got.target.Equal(b.pid(inboxID, 5)) || !got.sender.Equal(a.pid(inboxID, 7)) {
+		t.Errorf("to %v from %v", got.target, got.sender)
+	}
+	if err := b.Send(got.sender, nil, &transportpb.Reply{Node: "b"}); err != nil {
+		t.Fatal(err)
+	}
+	answer := a.next()
+	if answer.target.GetRequestId() != 7 || answer.sender != nil || answer.msg.(*transportpb.Reply).GetNode() != "b" {
+		t.Errorf("got %v", answer)
+	}
+}
+
+func TestTransportRemoteToItself(t *testing.T) {
+	noLeaks(t)
+	a := newRemoteNode(t, "127.0.0.1:0")
+	if err := a.Send(a.pid(inboxID, 1), nil, &transportpb.Heartbeat{Node: "a"}); err != nil {
+		t.Fatal(err)
+	}
+	if got := a.next(); got.target.GetRequestId() != 1 {
+		t.Errorf("got %v", got)
+	}
+	err := a.Send(a.pid("nobody", 0), nil, &transportpb.Heartbeat{})
+	if !errors.Is(err, ErrUnreachable) {
+		t.Errorf("to nobody: %v", err)
+	}
+}
+
+func TestTransportRemoteLargestMessage(t *testing.T) {
+	noLeaks(t)
+	a, b := newRemoteNode(t, "127.0.0.1:0"), newRemoteNode(t, "127.0.0.1:0")
+	largest := &transportpb.Command{Payload: make([]byte, maxWireBytes-4)}
+	if size := proto.Size(largest); size != maxWireBytes {
+		t.Fatalf("the message has %d bytes, want %d", size, maxWireBytes)
+	}
+	tooLarge := &transportpb.Command{Payload: make([]byte, maxWireBytes-3)}
+	if err := a.Send(b.pid(inboxID, 0), nil, tooLarge); !errors.Is(err, ErrTooLarge) {
+		t.Errorf("one byte more: %v", err)
+	}
+	for range 40 { // more than gRPC would take in one frame by default
+		if err := a.Send(b.pid(inboxID, 0), nil, largest); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for range 40 {
+		if got := b.next(); !proto.Equal(got.msg.(proto.Message), largest) {
+			t.Fatal("got another message")
+		}
+	}
+}
+
+func TestTransportRemoteBurstArrivesInOrder(t *testing.T) {
+	noLeaks(t)
+	a, b := newRemoteNode(t, "127.0.0.1:0"), newRemoteNode(t, "127.0.0.1:0")
+	const burst = 2000
+	for i := range burst {
+		message := &transportpb.Command{Epoch: uint64(i), Payload: make([]byte, 8<<10)}
+		if err := a.Send(b.pid(inboxID, 0), nil, message); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for i := range burst {
+		if got := b.next().msg.(*transportpb.Command).GetEpoch(); got != uint64(i) {
+			t.Fatalf("message %d came as number %d", got, i)
+		}
+	}
+	l, _ := a.Transport.(*Remote).lanes.to(b.address)
+	until(t, "nothing is queued", func() bool {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		return l.messages == 0 && l.bytes == 0
+	})
+}
+
+// tryMany sends many messages to a peer that does not take them, and returns the
+// errors. It fails if that takes long: no Send may wait for the peer.
+func (n *wireNode) tryMany(to *actor.PID, size int) error {
+	n.t.Helper()
+	var errs []error
+	began := time.Now()
+	for range 3 * maxQueuedMessages {
+		errs = append(errs, n.Send(to, nil, &transportpb.Command{Payload: make([]byte, size)}))
+	}
+	if took := time.Since(began); took > patience/2 {
+		n.t.Errorf("sends to a dead peer took %v", took)
+	}
+	return errors.Join(errs...)
+}
+
+func TestTransportRemotePeerStops(t *testing.T) {
+	noLeaks(t)
+	a, b := newRemoteNode(t, "127.0.0.1:0"), newRemoteNode(t, "127.0.0.1:0")
+	a.ask(b)
+	if err := b.Stop(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	if got := await(t, a.broken, "Broken"); got != b.address {
+		t.Errorf("broken: %s", got)
+	}
+	if err := a.tryMany(b.pid(inboxID, 0), 10); !errors.Is(err, ErrUnreachable) {
+		t.Errorf("sends to a stopped peer: %v", err)
+	}
+}
+
+func TestTransportRemotePeerWasNeverThere(t *testing.T) {
+	noLeaks(t)
+	a := newRemoteNode(t, "127.0.0.1:0")
+	nobody := freeAddress(t)
+	if err := a.Send(actor.NewPID(nobody, inboxID), nil, &transportpb.Command{}); err != nil {
+		t.Fatal(err)
+	}
+	if got := await(t, a.broken, "Broken"); got != nobody {
+		t.Errorf("broken: %s", got)
+	}
+	err := a.Send(actor.NewPID(nobody, inboxID), nil, &transportpb.Command{})
+	if !errors.Is(err, ErrUnreachable) {
+		t.Errorf("right after: %v", err)
+	}
+}
+
+// freeAddress returns an address where nobody listens.
+func freeAddress(t testing.TB) string {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer listener.Close()
+	return listener.Addr().String()
+}
+
+func TestTransportRemotePeerRestarts(t *testing.T) {
+	noLeaks(t)
+	a, b := newRemoteNode(t, "127.0.0.1:0"), newRemoteNode(t, "127.0.0.1:0")
+	for range 3 {
+		a.ask(b)
+		if err := b.Stop(context.Background()); err != nil {
+			t.Fatal(err)
+		}
+		await(t, a.broken, "Broken")
+		began := time.Now()
+		b = newRemoteNode(t, b.address)
+		a.ask(b)
+		if took := time.Since(began); took > 5*time.Second {
+			t.Errorf("contact after %v", took)
+		}
+	}
+}
+
+// mute is a peer that accepts us and then does not read on.
+func mute(t testing.TB) (address string) {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := grpc.NewServer(grpc.StreamInterceptor(
+		func(_ any, ss grpc.ServerStream, _ *grpc.StreamServerInfo, _ grpc.StreamHandler) error {
+			_ = ss.SendMsg(&remote.RemoteMessage{
+				MessageType: &remote.RemoteMessage_ConnectResponse{ConnectResponse: &remote.ConnectResponse{}},
+			})
+			<-ss.Context().Done()
+			return nil
+		}))
+	server.RegisterService(&remote.Remoting_ServiceDesc, nil)
+	go server.Serve(listener)
+	t.Cleanup(server.Stop)
+	return listener.Addr().String()
+}
+
+func TestTransportRemotePeerHangs(t *testing.T) {
+	for name, size := range map[string]int{"many messages": 10, "many bytes": 64 << 10} {
+		t.Run(name, func(t *testing.T) {
+			noLeaks(t)
+			hung := mute(t)
+			a := newRemoteNode(t, "127.0.0.1:0")
+			if err := a.tryMany(actor.NewPID(hung, inboxID), size); !errors.Is(err, ErrOverloaded) {
+				t.Errorf("sends to a hung peer: %v", err)
+			}
+			a.Disconnect(hung)
+			if got := await(t, a.broken, "Broken"); got != hung {
+				t.Errorf("broken: %s", got)
+			}
+		})
+	}
+}
+
+// silent is a peer whose machine takes the connection and whose process says nothing.
+func silent(t testing.TB) (address string) {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { listener.Close() })
+	return listener.Addr().String()
+}
+
+func TestTransportRemotePeerNeverAnswers(t *testing.T) {
+	noLeaks(t)
+	a := newRemoteNode(t, "127.0.0.1:0")
+	address := silent(t)
+	began := time.Now()
+	if err := a.Send(actor.NewPID(address, inboxID), nil, &transportpb.Command{}); err != nil {
+		t.Fatal(err)
+	}
+	await(t, a.broken, "Broken")
+	if took := time.Since(began); took > 2*connectTimeout {
+		t.Errorf("noticed after %v", took)
+	}
+}
+
+func TestTransportRemoteStopsWhileConnecting(t *testing.T) {
+	noLeaks(t)
+	a := newRemoteNode(t, "127.0.0.1:0")
+	for _, address := range []string{silent(t), mute(t), freeAddress(t)} {
+		if err := a.Send(actor.NewPID(address, inboxID), nil, &transportpb.Command{}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := a.Stop(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	err := a.Send(actor.NewPID(freeAddress(t), inboxID), nil, &transportpb.Command{})
+	if !errors.Is(err, ErrStopping) {
+		t.Errorf("send after stop: %v", err)
+	}
+}
+
+// TestTransportRemoteStopUnderFire stops nodes while all of them send and
+// connections are cut.
+func TestTransportRemoteStopUnderFire(t *testing.T) {
+	noLeaks(t)
+	nodes := []*wireNode{newRemoteNode(t, "127.0.0.1:0"), newRemoteNode(t, "127.0.0.1:0"), newRemoteNode(t, "127.0.0.1:0")}
+	var senders sync.WaitGroup
+	var sent atomic.Int64
+	for _, from := range nodes {
+		for _, to := range nodes {
+			senders.Go(func() {
+				for i := 0; ; i++ {
+					err := from.Send(to.pid(echoID, 0), to.pid(secretID, 1), &transportpb.Command{})
+					if errors.Is(err, ErrStopping) {
+						return
+					}
+					if sent.Add(1); i%100 == 0 {
+						from.Disconnect(to.address)
+					}
+				}
+			})
+		}
+	}
+	until(t, "enough was sent", func() bool { return sent.Load() > 5000 })
+	for _, n := range nodes {
+		if err := n.Stop(context.Background()); err != nil {
+			t.Error(err)
+		}
+	}
+	senders.Wait()
+}
+
+func TestTransportRemoteContactAfterDisconnects(t *testing.T) {
+	noLeaks(t)
+	a, b := newRemoteNode(t, "127.0.0.1:0"), newRemoteNode(t, "127.0.0.1:0")
+	for range 5 {
+		a.ask(b)
+		a.Disconnect(b.address)
+		await(t, a.broken, "Broken")
+	}
+	a.ask(b)
+}
+
+func TestTransportRemoteRefusesToListen(t *testing.T) {
+	noLeaks(t)
+	taken := newRemoteNode(t, "127.0.0.1:0").address
+	tests := []struct {
+		name, want string
+		config     RemoteConfig
+	}{
+		{"port in use", "address already in use; stop what uses it", RemoteConfig{Listen: taken}},
+		{
+			"off loopback", "actors: listen on 10.0.0.1:7000: refused off loopback until TLS is configured; use 127.0.0.1",
+			RemoteConfig{Listen: "10.0.0.1:7000"},
+		},
+		{"all interfaces", "refused off loopback", RemoteConfig{Listen: ":7000"}},
+		{"all interfaces, IPv6", "refused off loopback", RemoteConfig{Listen: "[::]:7000"}},
+		{"a name", "refused off loopback", RemoteConfig{Listen: "example.com:7000"}},
+		{"no port", "use host:port", RemoteConfig{Listen: "127.0.0.1"}},
+		{"port out of range", "choose another port", RemoteConfig{Listen: "127.0.0.1:70000"}},
+		{"advertise nonsense", "not an address", RemoteConfig{Listen: "127.0.0.1:7000", Advertise: "x"}},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			_, err := NewRemote(test.config).Start(quietSystem(), Policy{})
+			if err == nil || !strings.Contains(err.Error(), test.want) {
+				t.Errorf("got %v, want %q", err, test.want)
+			}
+		})
+	}
+}
+
+func TestTransportRemoteStartsOnce(t *testing.T) {
+	noLeaks(t)
+	a := newRemoteNode(t, "127.0.0.1:0")
+	if _, err := a.Start(a.system, Policy{}); err == nil {
+		t.Error("started twice")
+	}
+	unstarted := NewRemote(RemoteConfig{Listen: "127.0.0.1:0"})
+	if err := unstarted.Send(a.pid(inboxID, 0), nil, &transportpb.Command{}); !errors.Is(err, ErrStopping) {
+		t.Errorf("send before start: %v", err)
+	}
+	unstarted.Disconnect(a.address)
+	if err := unstarted.Stop(context.Background()); err != nil {
+		t.Error(err)
+	}
+	if _, err := unstarted.Start(quietSystem(), Policy{}); err == nil {
+		t.Error("started after it was stopped")
+	}
+}
+
+func TestTransportRemoteIPv6(t *testing.T) {
+	if listener, err := net.Listen("tcp", "[::1]:0"); err != nil {
+		t.Skip("no IPv6 here: ", err)
+	} else {
+		listener.Close()
+	}
+	noLeaks(t)
+	a, b := newRemoteNode(t, "[::1]:0"), newRemoteNode(t, "localhost:0")
+	a.ask(b)
+	b.ask(a)
+}
+
+func TestTransportRemoteAdvertise(t *testing.T) {
+	noLeaks(t)
+	listen := freeAddress(t)
+	_, port, _ := net.SplitHostPort(listen)
+	a := newRemoteNode(t, "127.0.0.1:0")
+	b := newWireNode(t, NewRemote(RemoteConfig{Listen: listen, Advertise: "localhost:" + port}), anyone)
+	if b.address != "localhost:"+port {
+		t.Errorf("address %s", b.address)
+	}
+	a.ask(b)
+	b.ask(a)
+}
+
+// TestTransportRemoteCarriesActors lets actors talk by Proto.Actor's own means.
+func TestTransportRemoteCarriesActors(t *testing.T) {
+	a, b := newRemoteNode(t, "127.0.0.1:0"), newRemoteNode(t, "127.0.0.1:0")
+	_, err := b.system.Root.SpawnNamed(actor.PropsFromFunc(func(c actor.Context) {
+		if command, ok := c.Message().(*transportpb.Command); ok {
+			c.Respond(&transportpb.Reply{Payload: command.GetPayload()})
+		}
+	}), "ghost")
+	if err != nil {
+		t.Fatal(err)
+	}
+	a.system.Root.RequestWithCustomSender(b.pid("ghost", 0), &transportpb.Command{Payload: []byte("hi")}, a.pid(inboxID, 9))
+	got := a.next()
+	if got.target.GetRequestId() != 9 || string(got.msg.(*transportpb.Reply).GetPayload()) != "hi" {
+		t.Errorf("got %v", got)
+	}
+	a.system.Root.RequestWithCustomSender(b.pid(inboxID, 0), &actor.Touch{}, a.pid(inboxID, 0))
+	if got := a.next(); fmt.Sprintf("%T", got.msg) != "*actor.DeadLetterResponse" {
+		t.Errorf("a message that does not cross the wire: got %v", got)
+	}
+	a.system.Root.Stop(b.pid("ghost", 0))
+	watch := a.system.Root.StopFuture(b.pid("ghost", 0))
+	if err := watch.Wait(); err != nil {
+		t.Errorf("a watch on another node: %v", err)
+	}
+	a.ask(b)
+	a.system.Root.RequestWithCustomSender(b.pid("ghost", 0), &transportpb.Command{}, a.pid(inboxID, 9))
+	if got := a.next(); got.target.GetRequestId() != 9 {
+		t.Errorf("the actor did not survive: %v", got)
+	}
+}
+
+func BenchmarkTransportRemote(b *testing.B) {
+	for _, concurrency := range []int{1, 64, 512} {
+		b.Run(fmt.Sprintf("c=%d", concurrency), func(b *testing.B) { benchmarkRequests(b, concurrency) })
+	}
+}
+
+// benchmarkRequests measures requests of 100 bytes from one node to another.
+func benchmarkRequests(b *testing.B, concurrency int) {
+	client, server := newRemoteNode(b, "127.0.0.1:0"), newRemoteNode(b, "127.0.0.1:0")
+	waiting := make(waiters, concurrency+1)
+	for i := range waiting {
+		waiting[i] = make(chan struct{}, 1)
+	}
+	client.system.ProcessRegistry.Add(waiting, "bomb")
+	payload, target := make([]byte, 100), server.pid(echoID, 0)
+	client.ask(server)
+	var left atomic.Int64
+	left.Store(int64(b.N))
+	var clients sync.WaitGroup
+	b.ResetTimer()
+	for i := range concurrency {
+		clients.Go(func() {
+			sender := client.pid("bomb", uint32(i+1))
+			for left.Add(-1) >= 0 {
+				if err := client.Send(target, sender, &transportpb.Command{Payload: payload}); err != nil {
+					b.Error(err)
+					return
+				}
+				<-waiting[i+1]
+			}
+		})
+	}
+	clients.Wait()
+	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "requests/s")
+}
+
+// waiters is a process that wakes whoever waits under the request id.
+type waiters []chan struct{}
+
+func (w waiters) SendUserMessage(pid *actor.PID, _ any) { w[pid.GetRequestId()] <- struct{}{} }
+func (waiters) SendSystemMessage(*actor.PID, any)       {}
+func (waiters) Stop(*actor.PID)                         {}

@@ -1,0 +1,160 @@
+package actors
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"runtime/debug"
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+	"google.golang.org/protobuf/proto"
+
+	"github.com/torc-io/torc/handoff"
+	transportpb "github.com/torc-io/torc/proto/torc/transport/v1"
+	"github.com/torc-io/torc/ring"
+)
+
+// reopenAfter is the pause between attempts to open a vnode that fails to open.
+// Commands go to a fallback meanwhile; the pause keeps the attempts from
+// costing more than the commands.
+const reopenAfter = time.Second
+
+// vnode is the actor that serves one partition of one service on this node. It
+// stands behind a vnodeProxy, which owns its address.
+type vnode struct {
+	node      *Node
+	service   *Service
+	partition ring.Partition
+
+	// state is the user's vnode; nil before Started, and if opening it failed.
+	state handoff.Stateful
+	// openErr is why state is nil, and triedAt when it was found out.
+	openErr error
+	triedAt time.Time
+	// stopped is closed when the actor has ended and the state is closed.
+	stopped chan struct{}
+}
+
+var _ actor.Actor = (*vnode)(nil)
+
+// Receive takes one message. Nothing that a user's code does gets out of it:
+// a panic is the failure of one command, and the state stays as it is.
+func (v *vnode) Receive(ctx actor.Context) {
+	switch m := ctx.Message().(type) {
+	case *command:
+		v.node.reply(ctx.Sender(), v.execute(m))
+	case *visit:
+		m.run(v)
+		close(m.done)
+	case *actor.Started:
+		v.open()
+	case *actor.Stopped:
+		v.close()
+	}
+}
+
+// execute runs a command's handler, unless it is too late or the vnode is not
+// there, and makes the reply.
+func (v *vnode) execute(c *command) *Reply {
+	if v.state == nil && time.Since(v.triedAt) >= reopenAfter {
+		v.open()
+	}
+	if v.state == nil {
+		return v.refuse(transportpb.Code_CODE_UNAVAILABLE, v.openErr.Error())
+	}
+	if !time.Now().Before(c.deadline) {
+		return v.refuse(transportpb.Code_CODE_EXPIRED, "")
+	}
+	message, err := v.handle(c)
+	if err != nil {
+		return v.refuse(failureCode(err), err.Error())
+	}
+	return v.answer(transportpb.Code_CODE_OK, message, "")
+}
+
+// handle calls the user's handler.
+func (v *vnode) handle(c *command) (reply proto.Message, err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			err = v.panicked(c, r)
+		}
+	}()
+	reply, err = c.method.Handle(v.state, &c.requestContext, c.message)
+	if err == nil && isNil(reply) {
+		return nil, fmt.Errorf("the handler of %s returned neither a reply nor an error", c.method.Name)
+	}
+	return reply, err
+}
+
+// isNil reports whether m is nil, or a typed nil, which proto cannot encode.
+func isNil(m proto.Message) bool {
+	return m == nil || !m.ProtoReflect().IsValid()
+}
+
+// panicked records a handler's panic and turns it into the request's error.
+// The key is logged as its hash: keys may be secret.
+func (v *vnode) panicked(c *command, reason any) error {
+	v.node.meters[c.method].panics.Inc()
+	v.node.logger.Error("handler panicked", "service", v.service.Name, "command", c.method.Name,
+		"partition", v.partition, "key_hash", keyHash(c.message), "panic", fmt.Sprint(reason), "stack", string(debug.Stack()))
+	return &vnodeError{transportpb.Code_CODE_PANIC, fmt.Sprint(reason)}
+}
+
+// failureCode finds the code for what handle returned.
+func failureCode(err error) transportpb.Code {
+	if v, ok := errors.AsType[*vnodeError](err); ok {
+		return v.code // of a panic
+	}
+	return codeOf(err)
+}
+
+func (v *vnode) refuse(code transportpb.Code, text string) *Reply {
+	return v.answer(code, nil, text)
+}
+
+func (v *vnode) answer(code transportpb.Code, message proto.Message, text string) *Reply {
+	return &Reply{
+		Partition: v.partition,
+		Node:      v.node.name,
+		Code:      code,
+		Message:   message,
+		Text:      text,
+		Epoch:     v.node.epoch(),
+	}
+}
+
+// open makes the user's vnode. Commands wait in the mailbox meanwhile.
+func (v *vnode) open() {
+	defer func() {
+		if r := recover(); r != nil {
+			v.openErr = fmt.Errorf("open panicked: %v", r)
+			v.node.logger.Error("opening a vnode panicked", "service", v.service.Name,
+				"partition", v.partition, "panic", fmt.Sprint(r), "stack", string(debug.Stack()))
+		}
+	}()
+	v.triedAt = time.Now()
+	v.state, v.openErr = v.service.Open(context.Background(), Host{
+		Service:   v.service.Name,
+		Partition: v.partition,
+		Node:      v.node.name,
+		Logger:    v.node.logger.With("service", v.service.Name, "partition", v.partition),
+	})
+	if v.openErr != nil {
+		v.state = nil
+		v.node.logger.Error("cannot open a vnode", "service", v.service.Name, "partition", v.partition, "error", v.openErr)
+	}
+}
+
+// close ends the user's vnode, if it wants to know.
+func (v *vnode) close() {
+	defer close(v.stopped)
+	closer, ok := v.state.(io.Closer)
+	if !ok {
+		return
+	}
+	if err := closer.Close(); err != nil {
+		v.node.logger.Error("closing a vnode", "service", v.service.Name, "partition", v.partition, "error", err)
+	}
+}
