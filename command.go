@@ -1,0 +1,130 @@
+package torc
+
+import (
+	"context"
+
+	"google.golang.org/protobuf/proto"
+
+	"github.com/torc-io/torc/actors"
+)
+
+// Command sends commands of type Q, which are answered with an A. Registration
+// returns it; its methods may be called from any goroutine but a handler's.
+type Command[Q Keyed, A proto.Message] struct{ method *actors.Method }
+
+// Name returns the command's name within its service.
+func (c Command[Q, A]) Name() string { return c.method.Name }
+
+// Do sends the command to the preference list of its key and returns the
+// resolved reply of R or W replicas. The deadline is that of ctx, or
+// Config.RequestTimeout. Errors are [ErrNotFound] and its like, or a
+// [*QuorumError]. A write whose ctx is cancelled goes on: its outcome is unknown.
+func (c Command[Q, A]) Do(ctx context.Context, on *Node, command Q, opts ...CallOption) (A, error) {
+	var none A
+	call, receipt := apply(opts)
+	answer, err := on.node.Execute(ctx, c.method, command, call)
+	receipt.fill(answer)
+	if err != nil {
+		return none, err
+	}
+	return answer.Value.(A), nil
+}
+
+// At sends the command to a single vnode: that of the partition, on its owner or
+// whoever stands in for it. It is for tools and tests.
+func (c Command[Q, A]) At(ctx context.Context, on *Node, p Partition, command Q) (A, error) {
+	return c.Do(ctx, on, command, N(1), R(1), W(1), func(o *callOptions) { o.call.Partition = &p })
+}
+
+// All sends the command to the preference list, waits for every replica or the
+// deadline, and returns each reply by itself, in the order of the list. The
+// error is only for a command that could not be sent at all.
+func (c Command[Q, A]) All(ctx context.Context, on *Node, command Q, opts ...CallOption) ([]Reply[A], error) {
+	call, receipt := apply(opts)
+	call.All = true
+	answer, err := on.node.Execute(ctx, c.method, command, call)
+	if answer == nil {
+		return nil, err
+	}
+	receipt.fill(answer)
+	replies := make([]Reply[A], len(answer.Replies))
+	for i, r := range answer.Replies {
+		replies[i] = Reply[A]{Partition: r.Partition, Node: r.Node, Err: r.Err()}
+		if r.Message != nil {
+			replies[i].Value = r.Message.(A)
+		}
+	}
+	return replies, nil
+}
+
+// Reply is what one replica answered.
+type Reply[A proto.Message] struct {
+	Partition Partition
+	Node      NodeName
+	Value     A     // when Err is nil
+	Err       error // why there is no Value
+}
+
+// CallOption refines one call.
+type CallOption func(*callOptions)
+
+type callOptions struct {
+	call    actors.Call
+	receipt *Receipt
+}
+
+func apply(opts []CallOption) (actors.Call, *Receipt) {
+	if len(opts) == 0 {
+		return actors.Call{}, nil
+	}
+	var o callOptions
+	for _, opt := range opts {
+		opt(&o)
+	}
+	return o.call, o.receipt
+}
+
+// N asks n replicas instead of the service's N. R and W, unless given too,
+// become majorities of n.
+func N(n int) CallOption { return func(o *callOptions) { o.call.N = &n } }
+
+// R waits for r answers if the command is a read.
+func R(r int) CallOption { return func(o *callOptions) { o.call.R = &r } }
+
+// W waits for w acknowledgements if the command is a write.
+func W(w int) CallOption { return func(o *callOptions) { o.call.W = &w } }
+
+// Primaries wants at least n of the answers to come from primaries, not from
+// nodes that stand in: Dynamo's strict quorum, riak's PR and PW.
+func Primaries(n int) CallOption { return func(o *callOptions) { o.call.Primary = n } }
+
+// Nodes wants answers from at least n different nodes.
+func Nodes(n int) CallOption { return func(o *callOptions) { o.call.Nodes = n } }
+
+// WithReceipt fills r with who answered, also if the call fails.
+func WithReceipt(r *Receipt) CallOption { return func(o *callOptions) { o.receipt = r } }
+
+// Receipt says who had answered when a request was decided.
+type Receipt struct {
+	N    int   // replicas asked
+	Need int   // answers that were waited for
+	Acks []Ack // those that came, in the order of the preference list
+}
+
+// Ack names one vnode that executed the command.
+type Ack struct {
+	Partition Partition
+	Node      NodeName
+}
+
+func (r *Receipt) fill(a *actors.Answer) {
+	if r == nil || a == nil {
+		return
+	}
+	*r = Receipt{N: a.N, Need: a.Need}
+	for _, reply := range a.Replies {
+		if reply.Err() == nil {
+			r.Acks = append(r.Acks, Ack{reply.Partition, reply.Node})
+		}
+	}
+}

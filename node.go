@@ -1,0 +1,161 @@
+package torc
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/torc-io/torc/actors"
+	"github.com/torc-io/torc/membership"
+	"github.com/torc-io/torc/membership/local"
+	"github.com/torc-io/torc/ring"
+)
+
+// Config says what a node is. Only Name is required.
+type Config struct {
+	// Name of the node: unique in the cluster, and the same after every restart.
+	Name string
+
+	// Membership is the node's connection to the store that its cluster shares.
+	// Nil makes a cluster of this node alone, which opens no port.
+	Membership membership.Membership
+
+	// Listen is the address of the inter-node transport; the default is a free
+	// port on loopback.
+	Listen string
+
+	// Network, if not nil, connects the node to others of this process without
+	// sockets, for tests. Listen is then not used.
+	Network *Network
+
+	// HTTP is the address where the program around the node answers clients, for
+	// other members to know. The node itself does not listen there.
+	HTTP string
+
+	// Zone is the node's failure domain.
+	Zone string
+
+	// RingSize is the number of partitions, if this node creates the ring; the
+	// default is [ring.DefaultSize]. On an existing ring it must be 0 or agree.
+	RingSize int
+
+	// TargetN is how many consecutive partitions the ring keeps on distinct
+	// members, if this node creates it: at least the N of every service. The
+	// default is [ring.DefaultTargetN].
+	TargetN int
+
+	// Bootstrap is how many members the first ring waits for; the default is 1.
+	// A ring that exists is joined without waiting.
+	Bootstrap int
+
+	// RequestTimeout is the deadline of a request whose context has none; the
+	// default is 5 s.
+	RequestTimeout time.Duration
+
+	// MailboxCommands bounds the commands that wait at one vnode; the default is
+	// 1024. More are answered with [ErrOverloaded] at once.
+	MailboxCommands int
+
+	// MaxRequests bounds the requests in flight on this node; the default is
+	// 10,000.
+	MaxRequests int
+
+	// Logger gets the node's log; nil discards it.
+	Logger *slog.Logger
+
+	// Metrics is where the node registers what it counts; nil leaves it out.
+	Metrics prometheus.Registerer
+}
+
+// Network connects nodes of one process without sockets. All goroutines and
+// timers of such nodes work inside a testing/synctest bubble.
+type Network = actors.Network
+
+// NewNetwork returns a network without nodes.
+func NewNetwork() *Network { return actors.NewNetwork() }
+
+// Node is a running member of a cluster. Its methods may be called from any
+// goroutine.
+type Node struct{ node *actors.Node }
+
+// Start runs a node with the given services, and returns when it serves: it
+// listens, is registered, has a ring that knows it, and has heard from its peers
+// or given them a second. All nodes of a cluster run the same services.
+//
+// ctx bounds the start, not the life of the node, which ends with Shutdown.
+// After an error nothing is left running.
+func Start(ctx context.Context, config Config, services ...Registration) (*Node, error) {
+	if config.Name == "" {
+		return nil, errors.New("torc: Config.Name is empty: give the node a name that is unique in the cluster and survives restarts")
+	}
+	node, err := actors.Start(ctx, config.lower(services))
+	if err != nil {
+		return nil, fmt.Errorf("torc: start node %s: %w", config.Name, err)
+	}
+	return &Node{node}, nil
+}
+
+// lower translates the configuration to that of the package below.
+func (c Config) lower(services []Registration) actors.Config {
+	lowered := actors.Config{
+		Name: c.Name, HTTP: c.HTTP, Zone: c.Zone, Logger: c.Logger, Metrics: c.Metrics,
+		RingSize: c.RingSize, TargetN: c.TargetN, Bootstrap: c.Bootstrap,
+		RequestTimeout: c.RequestTimeout, MailboxCommands: c.MailboxCommands, MaxRequests: c.MaxRequests,
+	}
+	for _, s := range services {
+		lowered.Services = append(lowered.Services, s.registration())
+	}
+	alone := c.Membership == nil
+	lowered.Membership = c.Membership
+	if alone {
+		lowered.Membership = local.NewStore().Connect()
+	}
+	switch {
+	case c.Network != nil:
+		lowered.Transport = c.Network.Transport(c.Name)
+	case alone:
+		lowered.Transport = NewNetwork().Transport(c.Name)
+	default:
+		lowered.Transport = actors.NewRemote(actors.RemoteConfig{Listen: c.Listen})
+	}
+	return lowered
+}
+
+// Name returns the node's name.
+func (n *Node) Name() NodeName { return n.node.Name() }
+
+// Address returns where the inter-node transport listens.
+func (n *Node) Address() string { return n.node.Address() }
+
+// Ring returns the ring that the node uses now. It is immutable.
+func (n *Node) Ring() *ring.Ring { return n.node.Ring() }
+
+// Ready says whether the node takes requests.
+func (n *Node) Ready() bool { return n.node.Ready() }
+
+// Reachable says whether this node would send requests to a member right now.
+// It is this node's own opinion, formed by heartbeats, and moves no partition.
+func (n *Node) Reachable(member NodeName) bool { return n.node.Reachable(member) }
+
+// Liveness returns what this node thinks of a member, in more detail than
+// [Node.Reachable]; of a stranger, that it is down.
+func (n *Node) Liveness(member NodeName) membership.Liveness { return n.node.Liveness(member) }
+
+// Targets returns the vnodes that a request for p with n replicas would go to
+// now: primaries, and fallbacks for those that cannot be reached.
+func (n *Node) Targets(p Partition, replicas int) []ring.Target { return n.node.Targets(p, replicas) }
+
+// Shutdown stops the node: it takes no new requests, lets those in flight end,
+// deregisters, closes its vnodes, and ends all that Start began. It is not a
+// leave: the node remains a member, and the ring does not change. If ctx ends
+// first, what is left is cut off and the error says what it was.
+func (n *Node) Shutdown(ctx context.Context) error {
+	if err := n.node.Shutdown(ctx); err != nil {
+		return fmt.Errorf("torc: shut down node %s: %w", n.Name(), err)
+	}
+	return nil
+}

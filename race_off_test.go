@@ -1,0 +1,6 @@
+//go:build !race
+
+package torc_test
+
+// raceEnabled makes tests that count in millions count in thousands.
+const raceEnabled = false
