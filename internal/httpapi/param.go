@@ -1,0 +1,148 @@
+package httpapi
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+
+	torc "github.com/torc-io/torc"
+	"github.com/torc-io/torc/coordinator"
+)
+
+// MaxTimeout bounds the deadline that a request may ask for. Who waits longer
+// than a minute for a quorum has lost interest, and the server's own timeouts
+// stand above it.
+const MaxTimeout = time.Minute
+
+// badRequest is what is wrong with a request itself.
+type badRequest struct{ error }
+
+// Unwrap returns it.
+func (b badRequest) Unwrap() error { return b.error }
+
+func badRequestf(format string, args ...any) error { return badRequest{fmt.Errorf(format, args...)} }
+
+// params are the query of a request, each parameter once.
+type params map[string]string
+
+// readParams returns the query of a request. A parameter that nobody would look
+// at is an error: it is a mistake, and to go on would be to do something else
+// than what was asked for.
+func readParams(r *http.Request, known ...string) (params, error) {
+	query, err := url.ParseQuery(r.URL.RawQuery)
+	if err != nil {
+		return nil, badRequestf("the query: %w", err)
+	}
+	p := make(params)
+	for name, values := range query {
+		if !slices.Contains(known, name) {
+			return nil, badRequestf("unknown parameter %q, known here: %s", name, cmp.Or(strings.Join(known, ", "), "none"))
+		}
+		if len(values) > 1 {
+			return nil, badRequestf("parameter %q is given %d times", name, len(values))
+		}
+		p[name] = values[0]
+	}
+	return p, nil
+}
+
+// count returns a count of replicas as [coordinator.ParseCount] reads it, and
+// whether it is given.
+func (p params) count(name string, n int) (int, bool, error) {
+	text, given := p[name]
+	if !given {
+		return 0, false, nil
+	}
+	value, err := coordinator.ParseCount(text, n)
+	if err != nil {
+		return 0, false, badRequestf("parameter %s: %w", name, err)
+	}
+	return value, true, nil
+}
+
+// withDeadline returns the context of a request with the deadline that the
+// request asks for, in its query or its header, or else with that of the API.
+func (a *API) withDeadline(r *http.Request, p params) (context.Context, context.CancelFunc, error) {
+	timeout := a.config.RequestTimeout
+	text, given := p["timeout"]
+	if !given {
+		text = r.Header.Get("X-Request-Timeout")
+	}
+	if given || text != "" {
+		asked, err := time.ParseDuration(text)
+		if err != nil || asked <= 0 || asked > MaxTimeout {
+			return nil, nil, badRequestf("timeout %q: want a duration such as 500ms or 2s, at most %v", text, MaxTimeout)
+		}
+		timeout = asked
+	}
+	ctx, cancel := context.WithTimeout(r.Context(), timeout)
+	return ctx, cancel, nil
+}
+
+// quorumParams are the names of the counts for a kind of command: how many
+// answers, and how many from primaries.
+var quorumParams = map[coordinator.Kind]struct {
+	need, primaries string
+	option          func(int) torc.CallOption
+}{
+	coordinator.Read:  {"r", "pr", torc.R},
+	coordinator.Write: {"w", "pw", torc.W},
+}
+
+// call is what a request asks of the store.
+type call struct {
+	key     []byte
+	ctx     context.Context
+	cancel  context.CancelFunc
+	options []torc.CallOption
+	receipt torc.Receipt
+}
+
+// readCall reads the key and the parameters of a request, and starts its clock.
+// The caller cancels the call in the end.
+func (s *served) readCall(r *http.Request, kind coordinator.Kind) (*call, error) {
+	key, err := keyOf(r, storePrefix)
+	if err != nil {
+		return nil, err
+	}
+	names := quorumParams[kind]
+	p, err := readParams(r, "n", names.need, names.primaries, "nodes", "timeout")
+	if err != nil {
+		return nil, err
+	}
+	c := &call{key: key}
+	c.options = append(c.options, torc.WithReceipt(&c.receipt))
+	if err := c.readQuorum(p, kind, s.api.config.KV.Quorum().N); err != nil {
+		return nil, err
+	}
+	c.ctx, c.cancel, err = s.api.withDeadline(r, p)
+	return c, err
+}
+
+// readQuorum turns the counts into options. What they are relative to is the
+// request's n, or else the service's. Bounds are the coordinator's business.
+func (c *call) readQuorum(p params, kind coordinator.Kind, n int) error {
+	names := quorumParams[kind]
+	asked, given, err := p.count("n", n)
+	if given {
+		n = asked
+		c.options = append(c.options, torc.N(n))
+	}
+	for _, option := range []struct {
+		name string
+		make func(int) torc.CallOption
+	}{{names.need, names.option}, {names.primaries, torc.Primaries}, {"nodes", torc.Nodes}} {
+		value, given, wrong := p.count(option.name, n)
+		if given {
+			c.options = append(c.options, option.make(value))
+		}
+		err = errors.Join(err, wrong)
+	}
+	return err
+}
