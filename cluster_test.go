@@ -1,6 +1,7 @@
 package torc_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -277,7 +278,7 @@ func (c *cluster) executed() (n int64) {
 	return n
 }
 
-// TestReplicaThatIsGoneIsNoNotFound: a fallback that never had a key cannot
+// TestFallbackCannotDenyAKey: a fallback that never had a key cannot
 // deny it. With two of three primaries away, R=2 must fail rather than lie.
 func TestFallbackCannotDenyAKey(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -321,22 +322,38 @@ func TestStrictQuorumWantsPrimaries(t *testing.T) {
 	})
 }
 
-// TestNodeWithoutTheRingsSizeIsRefused: before anything moves.
+// TestNodeThatDoesNotFitIsRefused: before anything moves.
 func TestNodeThatDoesNotFitIsRefused(t *testing.T) {
+	c := startCluster(t, torc.Quorum{N: 3}, "a", "b", "c")
+	for says, config := range map[string]torc.Config{
+		"wants a ring of 64 partitions, but the cluster's has 120": {Name: "d", RingSize: 64},
+		`another running node has this name: "a" runs at`:          {Name: "a"},
+	} {
+		config.Membership = c.store.Connect()
+		_, err := torc.Start(t.Context(), config, newPuppet(torc.Quorum{N: 3}))
+		if err == nil || !strings.Contains(err.Error(), says) {
+			t.Errorf("got %v, want %q", err, says)
+		}
+	}
+	if epoch := c.nodes["a"].Ring().Epoch(); epoch != 1 {
+		t.Errorf("the ring changed: epoch %d", epoch)
+	}
+}
+
+// TestLostDocumentIsPutBack: a store that forgets everything costs the cluster
+// nothing.
+func TestLostDocumentIsPutBack(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := startCluster(t, torc.Quorum{N: 3}, "a", "b", "c")
-		for says, config := range map[string]torc.Config{
-			"wants a ring of 64 partitions, but the cluster's has 120": {Name: "d", RingSize: 64},
-			`another running node has this name: "a" runs at`:          {Name: "a"},
-		} {
-			config.Membership, config.Network = c.store.Connect(), torc.NewNetwork()
-			_, err := torc.Start(t.Context(), config, newPuppet(torc.Quorum{N: 3}))
-			if err == nil || !strings.Contains(err.Error(), says) {
-				t.Errorf("got %v, want %q", err, says)
-			}
+		before, err := c.store.Connect().Document(t.Context())
+		if err != nil {
+			t.Fatal(err)
 		}
-		if epoch := c.nodes["a"].Ring().Epoch(); epoch != 1 {
-			t.Errorf("the ring changed: epoch %d", epoch)
+		c.store.RemoveDocument()
+		synctest.Wait()
+		after, err := c.store.Connect().Document(t.Context())
+		if err != nil || !bytes.Equal(after.Data, before.Data) {
+			t.Errorf("the document came back as %d bytes, %v; it had %d", len(after.Data), err, len(before.Data))
 		}
 	})
 }

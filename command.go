@@ -6,6 +6,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"github.com/torc-io/torc/actors"
+	"github.com/torc-io/torc/coordinator"
 )
 
 // Command sends commands of type Q, which are answered with an A. Registration
@@ -83,6 +84,10 @@ func apply(opts []CallOption) (actors.Call, *Receipt) {
 	}
 	return o.call, o.receipt
 }
+
+// ParseCount reads a count of replicas as users write it: "one", "quorum" (the
+// majority of n), "all" (n), or a number. The error is an [ErrQuorum].
+func ParseCount(s string, n int) (int, error) { return coordinator.ParseCount(s, n) }
 
 // N asks n replicas instead of the service's N. R and W, unless given too,
 // become majorities of n.

@@ -135,8 +135,7 @@ func ExampleQuorumError() {
 	fmt.Println(errors.Is(err, torc.ErrNotFound))
 
 	_, err = increment.Do(ctx, node, &counterpb.Increment{Key: []byte("visits"), By: -1}, torc.W(2))
-	var short *torc.QuorumError
-	if errors.As(err, &short) {
+	if short, ok := errors.AsType[*torc.QuorumError](err); ok {
 		fmt.Println("needed", short.Needed, "of", short.Of, "got", short.Got)
 	}
 	fmt.Println(errors.Is(err, torc.ErrInvalid))

@@ -1,6 +1,7 @@
 package torc
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -71,6 +72,9 @@ type Config struct {
 	Metrics prometheus.Registerer
 }
 
+// anyPort listens on loopback at a port that is free.
+const anyPort = "127.0.0.1:0"
+
 // Network connects nodes of one process without sockets. All goroutines and
 // timers of such nodes work inside a testing/synctest bubble.
 type Network = actors.Network
@@ -120,7 +124,7 @@ func (c Config) lower(services []Registration) actors.Config {
 	case alone:
 		lowered.Transport = NewNetwork().Transport(c.Name)
 	default:
-		lowered.Transport = actors.NewRemote(actors.RemoteConfig{Listen: c.Listen})
+		lowered.Transport = actors.NewRemote(actors.RemoteConfig{Listen: cmp.Or(c.Listen, anyPort)})
 	}
 	return lowered
 }

@@ -323,5 +323,5 @@ func assortedOne(p *puppet, node *torc.Node, i int) error {
 	if errors.Is(got, want) || errors.Is(got, context.DeadlineExceeded) {
 		return nil
 	}
-	return fmt.Errorf("request %d ended with %v, want %v", i, got, want)
+	return fmt.Errorf("request %d ended with %w, want %w", i, got, want)
 }

@@ -86,14 +86,20 @@ func HandleWrite[V Vnode, Q Keyed, A proto.Message](s *Service[V], h Handler[V, 
 }
 
 func handle[V Vnode, Q Keyed, A proto.Message](s *Service[V], kind coordinator.Kind, h Handler[V, Q, A], opts []HandlerOption[A]) Command[Q, A] {
+	name := string(emptyOf[Q]().ProtoReflect().Descriptor().Name())
 	m := &actors.Method{
-		Name:       string(emptyOf[Q]().ProtoReflect().Descriptor().Name()),
+		Name:       name,
 		Kind:       kind,
 		NewCommand: func() proto.Message { return emptyOf[Q]() },
 		NewReply:   func() proto.Message { return emptyOf[A]() },
 		Same:       proto.Equal,
 		Handle: func(v Vnode, ctx context.Context, command proto.Message) (proto.Message, error) {
-			return h(v.(V), ctx, command.(Q))
+			var none A
+			answer, err := h(v.(V), ctx, command.(Q))
+			if err == nil && any(answer) == any(none) {
+				return nil, fmt.Errorf("the handler of %s returned neither a reply nor an error", name)
+			}
+			return answer, err
 		},
 	}
 	for _, o := range opts {

@@ -96,22 +96,22 @@ func (c *coordinatorActor) Receive(ctx actor.Context) {
 	if c.machine == nil {
 		return
 	}
-	defer c.survive(ctx)
+	defer c.survive()
 	switch m := ctx.Message().(type) {
 	case *Reply:
-		c.onReply(ctx, m)
+		c.onReply(m)
 	case *actor.Started:
-		c.apply(ctx, c.machine.Start())
+		c.apply(c.machine.Start())
 	case *nodeDown:
-		c.apply(ctx, c.machine.NodeDown(m.node))
+		c.apply(c.machine.NodeDown(m.node))
 	case expired:
-		c.apply(ctx, c.machine.Expire())
+		c.apply(c.machine.Expire())
 	}
 }
 
 // survive answers the client if deciding panicked, for instance in a service's
 // Resolve: no request may be left without an answer.
-func (c *coordinatorActor) survive(ctx actor.Context) {
+func (c *coordinatorActor) survive() {
 	reason := recover()
 	if reason == nil {
 		return
@@ -119,10 +119,10 @@ func (c *coordinatorActor) survive(ctx actor.Context) {
 	c.node.logger.Error("coordinator panicked", "service", c.method.Service.Name, "command", c.method.Name,
 		"request", c.id, "panic", fmt.Sprint(reason), "stack", string(debug.Stack()))
 	c.finish(fmt.Errorf("%w in the coordinator: %v", ErrPanic, reason))
-	c.close(ctx)
+	c.close()
 }
 
-func (c *coordinatorActor) onReply(ctx actor.Context, r *Reply) {
+func (c *coordinatorActor) onReply(r *Reply) {
 	if r.Message == nil {
 		r.decode(c.method)
 	}
@@ -132,12 +132,12 @@ func (c *coordinatorActor) onReply(ctx actor.Context, r *Reply) {
 		c.replies[position] = r
 		c.settle(position)
 	}
-	c.apply(ctx, step)
+	c.apply(step)
 }
 
 // apply carries out what the machine decided. A send that fails at once is an
 // event like any other, and may lead to the next send.
-func (c *coordinatorActor) apply(ctx actor.Context, step coordinator.Step) {
+func (c *coordinatorActor) apply(step coordinator.Step) {
 	var failed []*Reply // almost always empty
 	for _, s := range step.Sends {
 		if code := c.send(s); code != transportpb.Code_CODE_OK {
@@ -146,11 +146,11 @@ func (c *coordinatorActor) apply(ctx actor.Context, step coordinator.Step) {
 	}
 	c.conclude(step)
 	if step.Closed {
-		c.end(ctx)
+		c.end()
 	}
 	for _, r := range failed {
 		if c.machine != nil {
-			c.onReply(ctx, r)
+			c.onReply(r)
 		}
 	}
 }
@@ -199,22 +199,26 @@ func (c *coordinatorActor) finish(err error) {
 }
 
 // end is the last step: repair what a read found stale, and stop.
-func (c *coordinatorActor) end(ctx actor.Context) {
+func (c *coordinatorActor) end() {
 	if c.method.Repair != nil && c.verdict == nil {
 		c.repair()
 	}
-	c.close(ctx)
+	c.close()
 }
 
-func (c *coordinatorActor) close(ctx actor.Context) {
+func (c *coordinatorActor) close() {
 	c.node.table.remove(c.id)
 	for position := range c.waiting {
 		c.settle(position)
 	}
 	machines.Put(c.machine)
 	c.machine = nil
-	ctx.Stop(ctx.Self())
+	c.mailbox.PostSystemMessage(stop)
 }
+
+// stop ends an actor. Posting it past the registry is cheaper than looking the
+// actor up there.
+var stop = &actor.Stop{}
 
 // repair writes the resolved value to replicas that answered with another.
 func (c *coordinatorActor) repair() {
@@ -323,11 +327,12 @@ func (c *coordinatorActor) launch(system *actor.ActorSystem) {
 
 // outcomeOf names a request's end, for metrics.
 func outcomeOf(err error) string {
-	var short *coordinator.QuorumError
-	switch {
-	case err == nil:
+	if err == nil {
 		return "ok"
-	case errors.As(err, &short) && short.Outcome == coordinator.Unknown:
+	}
+	short, isQuorum := errors.AsType[*coordinator.QuorumError](err)
+	switch {
+	case isQuorum && short.Outcome == coordinator.Unknown:
 		return "unknown"
 	case errors.Is(err, ErrOverloaded):
 		return "overloaded"

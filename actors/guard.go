@@ -368,7 +368,8 @@ func scanFrame(frame []byte) (reason string) {
 			return ""
 		}
 		return scan(batch, func(field protowire.Number, envelope []byte) string {
-			if entries++; entries > maxEntries {
+			entries++
+			if entries > maxEntries {
 				return reasonEntries
 			}
 			if field != fieldEnvelopes {

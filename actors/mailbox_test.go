@@ -18,7 +18,7 @@ type recorder struct {
 	onInvoke func(string)
 }
 
-func (r *recorder) note(format string, args ...any) {
+func (r *recorder) notef(format string, args ...any) {
 	line := fmt.Sprintf(format, args...)
 	r.mu.Lock()
 	r.seen = append(r.seen, line)
@@ -29,17 +29,17 @@ func (r *recorder) note(format string, args ...any) {
 	}
 }
 
-func (r *recorder) InvokeSystemMessage(m any) { r.note("system %v", m) }
+func (r *recorder) InvokeSystemMessage(m any) { r.notef("system %v", m) }
 
 func (r *recorder) InvokeUserMessage(m any) {
 	if e, ok := m.(*actor.MessageEnvelope); ok {
-		r.note("command %d", e.Message.(*command).size)
+		r.notef("command %d", e.Message.(*command).size)
 		return
 	}
-	r.note("control %v", m)
+	r.notef("control %v", m)
 }
 
-func (r *recorder) EscalateFailure(reason, _ any) { r.note("failure %v", reason) }
+func (r *recorder) EscalateFailure(reason, _ any) { r.notef("failure %v", reason) }
 
 func (r *recorder) lines() []string {
 	r.mu.Lock()

@@ -2,6 +2,7 @@ package actors
 
 import (
 	"context"
+	"strings"
 	"sync"
 	"time"
 
@@ -91,7 +92,7 @@ func (r *Reply) toWire() *transportpb.Reply {
 		Partition: uint32(r.Partition),
 		Node:      string(r.Node),
 		Code:      r.Code,
-		Error:     r.Text,
+		Error:     wireText(r.Text),
 		Epoch:     uint64(r.Epoch),
 	}
 	if r.Message == nil {
@@ -100,13 +101,22 @@ func (r *Reply) toWire() *transportpb.Reply {
 	payload, err := proto.Marshal(r.Message)
 	switch {
 	case err != nil:
-		w.Code, w.Error = transportpb.Code_CODE_FAILED, err.Error()
+		w.Code, w.Error = transportpb.Code_CODE_FAILED, wireText(err.Error())
 	case len(payload) > MaxMessageBytes:
 		w.Code = transportpb.Code_CODE_TOO_LARGE
 	default:
 		w.Payload = payload
 	}
 	return w
+}
+
+// maxErrorBytes bounds the text of an error on the wire: enough for a person,
+// and too little to make a reply too large for having failed.
+const maxErrorBytes = 4 << 10
+
+// wireText makes text fit for a protobuf string, whatever a handler put in it.
+func wireText(text string) string {
+	return strings.ToValidUTF8(text[:min(len(text), maxErrorBytes)], "\uFFFD")
 }
 
 // replyFromWire takes a reply as it came. Its message is decoded by the

@@ -126,14 +126,45 @@ func memberOf(n membership.Node) ring.Member {
 // run adopts later rings until ctx ends.
 func (k *ringKeeper) run(ctx context.Context) {
 	for document := range k.node.config.Membership.WatchDocument(ctx) {
-		r, err := decodeRing(document.Data)
-		if err == nil {
-			err = k.adopt(r)
-		}
-		if err != nil {
+		if err := k.take(ctx, document); err != nil {
 			k.node.logger.Error("the stored ring is not usable; going on with the last one", "error", err)
 		}
 	}
+}
+
+// take adopts a document. If the store has lost it, or has one that is older
+// than the ring in use, it gets that back: the members of a cluster outlive what
+// their store remembers.
+func (k *ringKeeper) take(ctx context.Context, document membership.Document) error {
+	if document.Version == 0 {
+		return k.restore(ctx, document.Version)
+	}
+	r, err := decodeRing(document.Data)
+	if err != nil {
+		return err
+	}
+	if mine := k.node.Ring(); r.ClusterID() == mine.ClusterID() && r.Epoch() < mine.Epoch() {
+		return k.restore(ctx, document.Version)
+	}
+	return k.adopt(r)
+}
+
+// restore replaces the document of a version by the ring in use. Another member
+// may be faster; if it had an older ring, the watch will show that, too.
+func (k *ringKeeper) restore(ctx context.Context, version uint64) error {
+	data, err := encodeRing(k.node.Ring())
+	if err != nil {
+		return fmt.Errorf("encode the ring document: %w", err)
+	}
+	_, err = k.node.config.Membership.Swap(ctx, version, data)
+	switch {
+	case errors.Is(err, membership.ErrConflict):
+		return nil
+	case err != nil:
+		return fmt.Errorf("put the ring document back: %w", err)
+	}
+	k.node.logger.Warn("the store had lost the ring, or had an older one; put it back", "epoch", k.node.epoch())
+	return nil
 }
 
 // adopt makes r the ring of this node, unless it has that one or a newer one. A

@@ -43,7 +43,8 @@ type Method struct {
 	// Name is that of the command's protobuf message, without its package.
 	Name string
 	Kind coordinator.Kind
-	// Handle executes the command. It is called on the vnode's turn.
+	// Handle executes the command: a reply that is not nil, or an error. It is
+	// called on the vnode's turn.
 	Handle func(vnode handoff.Stateful, ctx context.Context, command proto.Message) (proto.Message, error)
 	// NewCommand and NewReply return empty messages to decode into.
 	NewCommand, NewReply func() proto.Message

@@ -37,9 +37,10 @@ type Transport interface {
 	// whose RequestId travels along; it may be nil. The message and both PIDs are
 	// immutable from now on, since they are encoded later and elsewhere.
 	//
-	// An error means that the message will not arrive: ErrTooLarge, ErrInvalid
-	// (not of a type that crosses the wire), ErrOverloaded (too much is queued to
-	// that peer), ErrUnreachable (its connection broke a moment ago), ErrStopping.
+	// An error means that the message will not arrive: ErrTooLarge, ErrInvalid (not
+	// of a type that crosses the wire), ErrOverloaded (too much is queued to that
+	// peer), ErrUnreachable (its connection broke a moment ago), ErrStopping. The
+	// first message to a peer has a connection made, and is queued meanwhile.
 	Send(to, sender *actor.PID, msg proto.Message) error
 
 	// Disconnect drops the connection to address and what is queued to it, as
@@ -162,7 +163,7 @@ func vet(to, sender *actor.PID, msg proto.Message) (size int, err error) {
 // encodable says what keeps msg from being encoded: it is none of wireTypes, or
 // a string in it is not UTF-8.
 func encodable(msg proto.Message) error {
-	ok := false
+	var ok bool
 	switch m := msg.(type) {
 	case *transportpb.Command:
 		ok = m != nil && utf8.ValidString(m.GetMethod())

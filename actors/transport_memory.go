@@ -168,7 +168,7 @@ func (m *memory) carry(l *lane) {
 	}
 	for {
 		batch := l.next(1)
-		if batch == nil || !waitUntil(l.ctx, batch[0].due) {
+		if len(batch) == 0 || !waitUntil(l.ctx, batch[0].due) {
 			return
 		}
 		l.sent(batch)

@@ -122,7 +122,8 @@ func (c RemoteConfig) listen() (net.Listener, error) {
 			return nil, fmt.Errorf("actors: advertise %q: not an address; use host:port", c.Advertise)
 		}
 	}
-	listener, err := net.Listen("tcp", c.Listen)
+	var config net.ListenConfig
+	listener, err := config.Listen(context.Background(), "tcp", c.Listen)
 	if err != nil {
 		return nil, fmt.Errorf("actors: listen on %s: %w; stop what uses it, or choose another port", c.Listen, err)
 	}
@@ -262,7 +263,7 @@ func (t *Remote) sendAll(l *lane, stream remote.Remoting_ReceiveClient) {
 	e := newEncoder()
 	for {
 		batch := l.next(batchSize)
-		if batch == nil {
+		if len(batch) == 0 {
 			return
 		}
 		frame, err := e.encode(batch)

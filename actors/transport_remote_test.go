@@ -37,6 +37,7 @@ func (b inbox) SendUserMessage(pid *actor.PID, message any) {
 	_, msg, sender := actor.UnwrapEnvelope(message)
 	offer(b, arrival{pid, sender, msg})
 }
+
 func (b inbox) SendSystemMessage(pid *actor.PID, message any) {
 	b <- arrival{target: pid, msg: message}
 }
@@ -305,9 +306,7 @@ func TestTransportRemotePeerWasNeverThere(t *testing.T) {
 	noLeaks(t)
 	a := newRemoteNode(t, "127.0.0.1:0")
 	nobody := freeAddress(t)
-	if err := a.Send(actor.NewPID(nobody, inboxID), nil, &transportpb.Command{}); err != nil {
-		t.Fatal(err)
-	}
+	_ = a.Send(actor.NewPID(nobody, inboxID), nil, &transportpb.Command{}) // it may know already
 	if got := await(t, a.broken, "Broken"); got != nobody {
 		t.Errorf("broken: %s", got)
 	}
@@ -413,9 +412,7 @@ func TestTransportRemoteStopsWhileConnecting(t *testing.T) {
 	noLeaks(t)
 	a := newRemoteNode(t, "127.0.0.1:0")
 	for _, address := range []string{silent(t), mute(t), freeAddress(t)} {
-		if err := a.Send(actor.NewPID(address, inboxID), nil, &transportpb.Command{}); err != nil {
-			t.Fatal(err)
-		}
+		_ = a.Send(actor.NewPID(address, inboxID), nil, &transportpb.Command{})
 	}
 	if err := a.Stop(context.Background()); err != nil {
 		t.Fatal(err)
@@ -441,7 +438,8 @@ func TestTransportRemoteStopUnderFire(t *testing.T) {
 					if errors.Is(err, ErrStopping) {
 						return
 					}
-					if sent.Add(1); i%100 == 0 {
+					sent.Add(1)
+					if i%100 == 0 {
 						from.Disconnect(to.address)
 					}
 				}

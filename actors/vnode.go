@@ -81,16 +81,7 @@ func (v *vnode) handle(c *command) (reply proto.Message, err error) {
 			err = v.panicked(c, r)
 		}
 	}()
-	reply, err = c.method.Handle(v.state, &c.requestContext, c.message)
-	if err == nil && isNil(reply) {
-		return nil, fmt.Errorf("the handler of %s returned neither a reply nor an error", c.method.Name)
-	}
-	return reply, err
-}
-
-// isNil reports whether m is nil, or a typed nil, which proto cannot encode.
-func isNil(m proto.Message) bool {
-	return m == nil || !m.ProtoReflect().IsValid()
+	return c.method.Handle(v.state, &c.requestContext, c.message)
 }
 
 // panicked records a handler's panic and turns it into the request's error.

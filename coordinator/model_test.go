@@ -268,10 +268,10 @@ func (m *model) answered(a coordinator.Answer) error {
 	}
 	err := m.request.Error(nil)
 	if (err == nil) != (a == coordinator.Met) {
-		return fmt.Errorf("answered %v with error %v", a, err)
+		return fmt.Errorf("answered %v with error %w", a, err)
 	}
 	if err != nil && (err.Outcome == coordinator.Unknown) != m.perhapsExecuted() {
-		return fmt.Errorf("%v, and the sends came to %v", err, m.fates)
+		return fmt.Errorf("%w, and the sends came to %v", err, m.fates)
 	}
 	return nil
 }

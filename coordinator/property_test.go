@@ -3,9 +3,10 @@ package coordinator_test
 import (
 	"testing"
 
+	"pgregory.net/rapid"
+
 	"github.com/torc-io/torc/coordinator"
 	"github.com/torc-io/torc/ring"
-	"pgregory.net/rapid"
 )
 
 // rounds of rapid's 100 checks each: rare paths, such as a withdrawn send, turn

@@ -191,7 +191,7 @@ func sits(seats []seat, node ring.NodeName, least state) bool {
 // replies can still decide it.
 func (t *tally) judge(q Quorum) Answer {
 	verdict := Met
-	for r := Answers; r < requirements; r++ {
+	for r := range requirements {
 		switch need := q.needs(r); {
 		case t.best[r] < need:
 			return Impossible
@@ -205,7 +205,7 @@ func (t *tally) judge(q Quorum) Answer {
 // short returns the first requirement that the counts do not meet. The counts
 // are best after Impossible, and got after Expired.
 func (q Quorum) short(counts [requirements]int) Requirement {
-	for r := Answers; r < Nodes; r++ {
+	for r := range Nodes {
 		if counts[r] < q.needs(r) {
 			return r
 		}

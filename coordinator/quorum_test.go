@@ -4,8 +4,9 @@ import (
 	"errors"
 	"testing"
 
-	"github.com/torc-io/torc/ring"
 	"pgregory.net/rapid"
+
+	"github.com/torc-io/torc/ring"
 )
 
 func TestParseCount(t *testing.T) {
@@ -14,8 +15,17 @@ func TestParseCount(t *testing.T) {
 		n    int
 		want int
 	}{
-		{"one", 3, 1}, {"quorum", 1, 1}, {"quorum", 2, 2}, {"quorum", 3, 2}, {"quorum", 4, 3},
-		{"quorum", 5, 3}, {"all", 3, 3}, {"2", 3, 2}, {"0", 3, 0}, {"-1", 3, -1}, {"99", 3, 99},
+		{"one", 3, 1},
+		{"quorum", 1, 1},
+		{"quorum", 2, 2},
+		{"quorum", 3, 2},
+		{"quorum", 4, 3},
+		{"quorum", 5, 3},
+		{"all", 3, 3},
+		{"2", 3, 2},
+		{"0", 3, 0},
+		{"-1", 3, -1},
+		{"99", 3, 99},
 	} {
 		if got, err := ParseCount(c.text, c.n); got != c.want || err != nil {
 			t.Errorf("ParseCount(%q, %d) = %d, %v, want %d", c.text, c.n, got, err, c.want)

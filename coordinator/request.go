@@ -295,6 +295,8 @@ func (r *Request) judge(first int) Answer {
 		r.short = r.cfg.Quorum.short(t.best)
 		r.withdraw(first)
 		r.phase = closed
+	case None, Expired:
+		// Undecided: replies are on their way. The deadline is not counted here.
 	}
 	return r.answer
 }

@@ -49,8 +49,8 @@ const MaxKeyBytes = 8 << 10
 // Service is the key/value service. Any number of nodes may share one.
 type Service struct {
 	*torc.Service[*vnode]
-	store torc.Command[*kvpb.Store, *kvpb.Stored]
-	fetch torc.Command[*kvpb.Fetch, *kvpb.Fetched]
+	store torc.Command[*kvpb.Store, *kvpb.Version]
+	fetch torc.Command[*kvpb.Fetch, *kvpb.Object]
 }
 
 // New returns the service with the given defaults for N, R and W.
@@ -58,34 +58,26 @@ func New(q torc.Quorum) *Service {
 	s := torc.NewService(ServiceName, q, open)
 	store := torc.HandleWrite(s, (*vnode).Store, torc.Resolve(newest))
 	fetch := torc.HandleRead(s, (*vnode).Fetch,
-		torc.Resolve(newestObject), torc.Same(sameVersion), torc.Repair(store, rewrite))
+		torc.Resolve(newer), torc.Same(sameVersion), torc.Repair(store, rewrite))
 	return &Service{s, store, fetch}
 }
 
-// newest returns the newer of two acknowledgements.
-func newest(a, b *kvpb.Stored) *kvpb.Stored {
-	if compare(a.GetVersion(), b.GetVersion()) < 0 {
+// newest returns the newer of two versions.
+func newest(a, b *kvpb.Version) *kvpb.Version {
+	if compare(a, b) < 0 {
 		return b
 	}
 	return a
 }
 
-// newestObject returns the answer with the newer object.
-func newestObject(a, b *kvpb.Fetched) *kvpb.Fetched {
-	if newer(a.GetObject(), b.GetObject()) == a.GetObject() {
-		return a
-	}
-	return b
-}
-
 // sameVersion decides whether a replica needs repair.
-func sameVersion(a, b *kvpb.Fetched) bool {
-	return compare(a.GetObject().GetVersion(), b.GetObject().GetVersion()) == 0
+func sameVersion(a, b *kvpb.Object) bool {
+	return compare(a.GetVersion(), b.GetVersion()) == 0
 }
 
 // rewrite brings a replica up to date with what a fetch has resolved.
-func rewrite(key []byte, resolved *kvpb.Fetched) *kvpb.Store {
-	return &kvpb.Store{Key: key, Object: resolved.GetObject()}
+func rewrite(key []byte, resolved *kvpb.Object) *kvpb.Store {
+	return &kvpb.Store{Key: key, Object: resolved}
 }
 
 // objects is the store that a vnode embeds; the alias keeps the embedded field
@@ -105,7 +97,7 @@ func open(_ context.Context, h torc.Host) (*vnode, error) {
 // Store keeps the newer of the object that is there and the one that comes. It
 // refuses a version from a clock that runs far ahead, which no write of anybody
 // else could ever replace.
-func (v *vnode) Store(_ context.Context, cmd *kvpb.Store) (*kvpb.Stored, error) {
+func (v *vnode) Store(_ context.Context, cmd *kvpb.Store) (*kvpb.Version, error) {
 	arrived := cmd.GetObject()
 	if arrived.GetVersion() == nil {
 		return nil, fmt.Errorf("%w: an object without a version", torc.ErrInvalid)
@@ -118,17 +110,17 @@ func (v *vnode) Store(_ context.Context, cmd *kvpb.Store) (*kvpb.Stored, error) 
 	if kept == arrived {
 		v.Put(cmd.GetKey(), kept)
 	}
-	return &kvpb.Stored{Version: kept.GetVersion()}, nil
+	return kept.GetVersion(), nil
 }
 
 // Fetch returns the object under the key. A tombstone is an object too: the
 // coordinator must see it, to resolve it against older values.
-func (v *vnode) Fetch(_ context.Context, cmd *kvpb.Fetch) (*kvpb.Fetched, error) {
+func (v *vnode) Fetch(_ context.Context, cmd *kvpb.Fetch) (*kvpb.Object, error) {
 	object, ok := v.Get(cmd.GetKey())
 	if !ok {
 		return nil, torc.ErrNotFound
 	}
-	return &kvpb.Fetched{Object: object}, nil
+	return object, nil
 }
 
 // Value is what a client stores.
@@ -190,10 +182,10 @@ func (c *Client) write(ctx context.Context, key []byte, object *kvpb.Object, opt
 		if err != nil {
 			return nil, err
 		}
-		if compare(stored.GetVersion(), attempt.GetVersion()) <= 0 {
+		if compare(stored, attempt.GetVersion()) <= 0 {
 			return attempt.GetVersion(), nil
 		}
-		if err := c.clock.Observe(stored.GetVersion()); err != nil {
+		if err := c.clock.Observe(stored); err != nil {
 			return nil, fmt.Errorf("kv: a newer version is in the way: %w", err)
 		}
 	}
@@ -202,12 +194,12 @@ func (c *Client) write(ctx context.Context, key []byte, object *kvpb.Object, opt
 
 // Fetch returns the object under a key, or [torc.ErrNotFound].
 func (c *Client) Fetch(ctx context.Context, key []byte, opts ...torc.CallOption) (*kvpb.Object, error) {
-	fetched, err := c.service.fetch.Do(ctx, c.node, &kvpb.Fetch{Key: key}, opts...)
+	object, err := c.service.fetch.Do(ctx, c.node, &kvpb.Fetch{Key: key}, opts...)
 	if err != nil {
 		return nil, err
 	}
-	if fetched.GetObject().GetDeleted() {
+	if object.GetDeleted() {
 		return nil, torc.ErrNotFound
 	}
-	return fetched.GetObject(), nil
+	return object, nil
 }

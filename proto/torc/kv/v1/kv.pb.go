@@ -161,7 +161,9 @@ func (x *Object) GetDeleted() bool {
 	return false
 }
 
-// Store puts an object under a key unless a newer one is there.
+// Store puts an object under a key unless a newer one is there. The answer is
+// the Version that the replica holds afterwards: the one stored, or the newer one
+// that was there already.
 type Store struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// key of the object; any bytes, at least one.
@@ -216,53 +218,8 @@ func (x *Store) GetObject() *Object {
 	return nil
 }
 
-// Stored names the version that the replica holds after the write.
-type Stored struct {
-	state protoimpl.MessageState `protogen:"open.v1"`
-	// version held now: the one stored, or the newer one that was there already.
-	Version       *Version `protobuf:"bytes,1,opt,name=version,proto3" json:"version,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
-}
-
-func (x *Stored) Reset() {
-	*x = Stored{}
-	mi := &file_torc_kv_v1_kv_proto_msgTypes[3]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *Stored) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*Stored) ProtoMessage() {}
-
-func (x *Stored) ProtoReflect() protoreflect.Message {
-	mi := &file_torc_kv_v1_kv_proto_msgTypes[3]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use Stored.ProtoReflect.Descriptor instead.
-func (*Stored) Descriptor() ([]byte, []int) {
-	return file_torc_kv_v1_kv_proto_rawDescGZIP(), []int{3}
-}
-
-func (x *Stored) GetVersion() *Version {
-	if x != nil {
-		return x.Version
-	}
-	return nil
-}
-
-// Fetch reads the object under a key.
+// Fetch reads the object under a key. The answer is the Object, which may be a
+// tombstone.
 type Fetch struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// key of the object.
@@ -273,7 +230,7 @@ type Fetch struct {
 
 func (x *Fetch) Reset() {
 	*x = Fetch{}
-	mi := &file_torc_kv_v1_kv_proto_msgTypes[4]
+	mi := &file_torc_kv_v1_kv_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -285,7 +242,7 @@ func (x *Fetch) String() string {
 func (*Fetch) ProtoMessage() {}
 
 func (x *Fetch) ProtoReflect() protoreflect.Message {
-	mi := &file_torc_kv_v1_kv_proto_msgTypes[4]
+	mi := &file_torc_kv_v1_kv_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -298,58 +255,12 @@ func (x *Fetch) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Fetch.ProtoReflect.Descriptor instead.
 func (*Fetch) Descriptor() ([]byte, []int) {
-	return file_torc_kv_v1_kv_proto_rawDescGZIP(), []int{4}
+	return file_torc_kv_v1_kv_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *Fetch) GetKey() []byte {
 	if x != nil {
 		return x.Key
-	}
-	return nil
-}
-
-// Fetched carries the object, which may be a tombstone.
-type Fetched struct {
-	state protoimpl.MessageState `protogen:"open.v1"`
-	// object under the key.
-	Object        *Object `protobuf:"bytes,1,opt,name=object,proto3" json:"object,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
-}
-
-func (x *Fetched) Reset() {
-	*x = Fetched{}
-	mi := &file_torc_kv_v1_kv_proto_msgTypes[5]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *Fetched) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*Fetched) ProtoMessage() {}
-
-func (x *Fetched) ProtoReflect() protoreflect.Message {
-	mi := &file_torc_kv_v1_kv_proto_msgTypes[5]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use Fetched.ProtoReflect.Descriptor instead.
-func (*Fetched) Descriptor() ([]byte, []int) {
-	return file_torc_kv_v1_kv_proto_rawDescGZIP(), []int{5}
-}
-
-func (x *Fetched) GetObject() *Object {
-	if x != nil {
-		return x.Object
 	}
 	return nil
 }
@@ -371,13 +282,9 @@ const file_torc_kv_v1_kv_proto_rawDesc = "" +
 	"\adeleted\x18\x04 \x01(\bR\adeleted\"E\n" +
 	"\x05Store\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\fR\x03key\x12*\n" +
-	"\x06object\x18\x02 \x01(\v2\x12.torc.kv.v1.ObjectR\x06object\"7\n" +
-	"\x06Stored\x12-\n" +
-	"\aversion\x18\x01 \x01(\v2\x13.torc.kv.v1.VersionR\aversion\"\x19\n" +
+	"\x06object\x18\x02 \x01(\v2\x12.torc.kv.v1.ObjectR\x06object\"\x19\n" +
 	"\x05Fetch\x12\x10\n" +
-	"\x03key\x18\x01 \x01(\fR\x03key\"5\n" +
-	"\aFetched\x12*\n" +
-	"\x06object\x18\x01 \x01(\v2\x12.torc.kv.v1.ObjectR\x06objectB/Z-github.com/torc-io/torc/proto/torc/kv/v1;kvpbb\x06proto3"
+	"\x03key\x18\x01 \x01(\fR\x03keyB/Z-github.com/torc-io/torc/proto/torc/kv/v1;kvpbb\x06proto3"
 
 var (
 	file_torc_kv_v1_kv_proto_rawDescOnce sync.Once
@@ -391,25 +298,21 @@ func file_torc_kv_v1_kv_proto_rawDescGZIP() []byte {
 	return file_torc_kv_v1_kv_proto_rawDescData
 }
 
-var file_torc_kv_v1_kv_proto_msgTypes = make([]protoimpl.MessageInfo, 6)
+var file_torc_kv_v1_kv_proto_msgTypes = make([]protoimpl.MessageInfo, 4)
 var file_torc_kv_v1_kv_proto_goTypes = []any{
 	(*Version)(nil), // 0: torc.kv.v1.Version
 	(*Object)(nil),  // 1: torc.kv.v1.Object
 	(*Store)(nil),   // 2: torc.kv.v1.Store
-	(*Stored)(nil),  // 3: torc.kv.v1.Stored
-	(*Fetch)(nil),   // 4: torc.kv.v1.Fetch
-	(*Fetched)(nil), // 5: torc.kv.v1.Fetched
+	(*Fetch)(nil),   // 3: torc.kv.v1.Fetch
 }
 var file_torc_kv_v1_kv_proto_depIdxs = []int32{
 	0, // 0: torc.kv.v1.Object.version:type_name -> torc.kv.v1.Version
 	1, // 1: torc.kv.v1.Store.object:type_name -> torc.kv.v1.Object
-	0, // 2: torc.kv.v1.Stored.version:type_name -> torc.kv.v1.Version
-	1, // 3: torc.kv.v1.Fetched.object:type_name -> torc.kv.v1.Object
-	4, // [4:4] is the sub-list for method output_type
-	4, // [4:4] is the sub-list for method input_type
-	4, // [4:4] is the sub-list for extension type_name
-	4, // [4:4] is the sub-list for extension extendee
-	0, // [0:4] is the sub-list for field type_name
+	2, // [2:2] is the sub-list for method output_type
+	2, // [2:2] is the sub-list for method input_type
+	2, // [2:2] is the sub-list for extension type_name
+	2, // [2:2] is the sub-list for extension extendee
+	0, // [0:2] is the sub-list for field type_name
 }
 
 func init() { file_torc_kv_v1_kv_proto_init() }
@@ -423,7 +326,7 @@ func file_torc_kv_v1_kv_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_torc_kv_v1_kv_proto_rawDesc), len(file_torc_kv_v1_kv_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   6,
+			NumMessages:   4,
 			NumExtensions: 0,
 			NumServices:   0,
 		},
