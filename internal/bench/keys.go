@@ -1,0 +1,42 @@
+package bench
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"math/rand/v2"
+)
+
+// keyspace is what operations draw from. It is made before the clock starts:
+// neither a key nor a value is allocated while it runs.
+type keyspace struct {
+	keys  [][]byte
+	value []byte
+}
+
+func newKeyspace(count int) *keyspace {
+	k := &keyspace{value: bytes.Repeat([]byte("v"), valueBytes)}
+	for i := range max(1, count) {
+		k.keys = append(k.keys, fmt.Appendf(nil, "key-%08d", i))
+	}
+	return k
+}
+
+// draw returns a client's source of keys, uniform and the same at each call.
+func (k *keyspace) draw(client int) func() []byte {
+	random := rand.New(rand.NewPCG(1, uint64(client)))
+	return func() []byte { return k.keys[random.IntN(len(k.keys))] }
+}
+
+// fill stores every key.
+func (k *keyspace) fill(ctx context.Context, store func(key, value []byte) error) error {
+	for _, key := range k.keys {
+		if err := ctx.Err(); err != nil {
+			return context.Cause(ctx)
+		}
+		if err := store(key, k.value); err != nil {
+			return fmt.Errorf("store %s: %w", key, err)
+		}
+	}
+	return nil
+}
