@@ -6,7 +6,7 @@
 // # What runs on a node
 //
 //	Node
-//	├── transport             remote: Proto.Actor's remote behind the guard
+//	├── transport             remote: Proto.Actor's protocol, behind the guard
 //	│                         memory: nodes of one process, for tests
 //	├── permanent processes, each under an address that never changes
 //	│   ├── "reply"           replyTable: all replies come here, by request id
@@ -50,5 +50,8 @@
 // crashes its sender; messages behind a stop vanish; an actor per request with
 // the default parts costs 10 µs and more. So mailboxes, dispatcher, addresses,
 // request ids and deadlines are ours, on the interfaces that it offers for them.
-// Its cluster package is not used: it moves actors by killing them.
+// Its remote package is used for its protocol alone: its ends sleep two seconds
+// after a failed dial, queue without bound, write a global of gRPC's unlocked at
+// every start, and die of a crafted frame. Its cluster package is not used: it
+// moves actors by killing them.
 package actors

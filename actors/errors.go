@@ -75,6 +75,7 @@ var verdicts = [...]verdict{
 	transportpb.Code_CODE_STOPPING:        {ErrStopping, coordinator.Refused},
 	transportpb.Code_CODE_UNAVAILABLE:     {ErrUnavailable, coordinator.Refused},
 	transportpb.Code_CODE_OUT_OF_TIME:     {ErrOutOfTime, coordinator.Failed},
+	transportpb.Code_CODE_UNREACHABLE:     {ErrUnreachable, coordinator.Refused},
 }
 
 // handlerCodes are the codes that a handler's error may choose by wrapping the

@@ -1,6 +1,7 @@
 package actors
 
 import (
+	"errors"
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
@@ -10,8 +11,9 @@ import (
 	"github.com/torc-io/torc/ring"
 )
 
-// defaultMaxPending bounds the unanswered commands to one peer. Proto.Actor's
-// queue to a peer has no bound of its own: what is not sent cannot pile up there.
+// defaultMaxPending bounds the unanswered commands to one peer. The transport
+// bounds what is queued to it; this bounds what it may owe us, since a peer that
+// takes commands and answers none would otherwise hold all of our requests.
 const defaultMaxPending = 4096
 
 // sendToPeer hands a message to a vnode on another node, if that node can be
@@ -19,7 +21,7 @@ const defaultMaxPending = 4096
 // CODE_OK. A caller that got CODE_OK takes the command off p.pending once.
 func (n *Node) sendToPeer(p *peer, id string, sender *actor.PID, message proto.Message) transportpb.Code {
 	if p == nil || !p.alive.Load() {
-		return transportpb.Code_CODE_STOPPING
+		return transportpb.Code_CODE_UNREACHABLE
 	}
 	if p.pending.Add(1) > int64(n.config.MaxPending) {
 		p.pending.Add(-1)
@@ -28,9 +30,23 @@ func (n *Node) sendToPeer(p *peer, id string, sender *actor.PID, message proto.M
 	if err := n.transport.Send(actor.NewPID(p.address, id), sender, message); err != nil {
 		p.pending.Add(-1)
 		n.logger.Debug("cannot send to a peer", "peer", p.name, "error", err)
-		return transportpb.Code_CODE_STOPPING
+		return sendCode(err)
 	}
 	return transportpb.Code_CODE_OK
+}
+
+// sendCode says what became of a command that the transport did not take.
+func sendCode(err error) transportpb.Code {
+	switch {
+	case errors.Is(err, ErrOverloaded):
+		return transportpb.Code_CODE_OVERLOADED
+	case errors.Is(err, ErrTooLarge):
+		return transportpb.Code_CODE_TOO_LARGE
+	case errors.Is(err, ErrInvalid):
+		return transportpb.Code_CODE_INVALID
+	default:
+		return transportpb.Code_CODE_UNREACHABLE
+	}
 }
 
 // tell sends a command whose answer nobody waits for.

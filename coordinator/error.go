@@ -61,7 +61,7 @@ type QuorumError struct {
 // Error names the counts, the outcome and all causes.
 func (e *QuorumError) Error() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "coordinator: %v needed %d of %d", e.Kind, e.Needed, e.Of)
+	fmt.Fprintf(&b, "%v needed %d of %d", e.Kind, e.Needed, e.Of)
 	if e.Requirement != Answers {
 		fmt.Fprintf(&b, " %v", e.Requirement)
 	}

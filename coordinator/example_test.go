@@ -105,7 +105,7 @@ func ExampleRequest_Error() {
 	fmt.Println(err)
 	fmt.Println(errors.Is(err, overloaded), err.Outcome)
 	// Output:
-	// coordinator: write needed 2 of 3, got 1 (unknown outcome): partition 1 on b: overloaded; partition 2 on c: no reply by the deadline
+	// write needed 2 of 3, got 1 (unknown outcome): partition 1 on b: overloaded; partition 2 on c: no reply by the deadline
 	// true unknown
 }
 
@@ -121,5 +121,5 @@ func ExampleParseCount() {
 	// quorum 3 <nil>
 	// all 5 <nil>
 	// 2 2 <nil>
-	// coordinator: invalid quorum: "most" is not one, quorum, all or a number
+	// invalid quorum: "most" is not one, quorum, all or a number
 }

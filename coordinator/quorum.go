@@ -10,7 +10,7 @@ import (
 
 // ErrQuorum is wrapped by every error about a quorum that could never be met:
 // one that no state of the cluster makes valid. It is found before any send.
-var ErrQuorum = errors.New("coordinator: invalid quorum")
+var ErrQuorum = errors.New("invalid quorum")
 
 // Kind says whether a request may change state.
 type Kind uint8

@@ -192,7 +192,7 @@ func TestNobodyOwnsIt(t *testing.T) {
 	if step.Answer != coordinator.Impossible || len(step.Sends) > 0 {
 		t.Errorf("%+v", step)
 	}
-	if got, want := r.Error(nil).Error(), "coordinator: write needed 1 of 1, got 0: partition 0 on nobody: unreachable"; got != want {
+	if got, want := r.Error(nil).Error(), "write needed 1 of 1, got 0: partition 0 on nobody: unreachable"; got != want {
 		t.Errorf("error %q, want %q", got, want)
 	}
 }

@@ -28,7 +28,6 @@ package kv
 import (
 	"context"
 	"crypto/rand"
-	"errors"
 	"fmt"
 	"time"
 
@@ -167,7 +166,7 @@ func (c *Client) Delete(ctx context.Context, key []byte, opts ...torc.CallOption
 const maxOvertakes = 8
 
 // errOvertaken ends a write that others keep overtaking.
-var errOvertaken = errors.New("kv: other writers of this key were faster each time")
+var errOvertaken = fmt.Errorf("%w: other writers of this key were faster each time", torc.ErrOverloaded)
 
 func (c *Client) write(ctx context.Context, key []byte, object *kvpb.Object, opts []torc.CallOption) (*kvpb.Version, error) {
 	if len(key) > MaxKeyBytes {

@@ -77,7 +77,7 @@ func (c *client) do(ctx context.Context, r request) (*answer, error) {
 	if err != nil {
 		return nil, c.explain(err)
 	}
-	defer response.Body.Close()
+	defer func() { _ = response.Body.Close() }() // it has been read, or its error is known
 	body, err := io.ReadAll(io.LimitReader(response.Body, maxAnswer))
 	if err != nil {
 		return nil, c.explain(err)

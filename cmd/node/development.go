@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/spf13/pflag"
@@ -42,8 +43,9 @@ func (d *development) run(ctx context.Context, s streams) error {
 	if err != nil {
 		return err
 	}
-	return serve(ctx, members[0].config.Logger, members, func() {
-		d.announce(s.out, members, time.Since(began))
+	return serve(ctx, members[0].config.Logger, members, func() error {
+		_, err := io.WriteString(s.out, announcement(members, time.Since(began), paletteFor(s.out)))
+		return err
 	})
 }
 
@@ -97,16 +99,17 @@ func closeListeners(members []*member) {
 	}
 }
 
-// announce prints the ring, where the members are, and what to try.
-func (d *development) announce(w io.Writer, members []*member, took time.Duration) {
+// announcement draws the ring, and says where the members are and what to try.
+func announcement(members []*member, took time.Duration, p palette) string {
 	r := members[0].node.Ring()
-	fmt.Fprintf(w, "%d members in this process, %d partitions, ready in %.2f s\n\n", len(members), r.Size(), took.Seconds())
-	fmt.Fprintln(w, drawRing(r, paletteFor(w)))
+	var text strings.Builder
+	fmt.Fprintf(&text, "%d members in this process, %d partitions, ready in %.2f s\n\n%s\n",
+		len(members), r.Size(), took.Seconds(), drawRing(r, p))
 	for _, m := range members {
-		fmt.Fprintf(w, "%-3s %s   (other members reach it at %s)\n", m.config.Name, m.url(), m.node.Address())
+		fmt.Fprintf(&text, "%-3s %s   (other members reach it at %s)\n", m.config.Name, m.url(), m.node.Address())
 	}
 	first, second := members[0], members[1%len(members)]
-	fmt.Fprintf(w, `
+	fmt.Fprintf(&text, `
 Try:
   curl -XPUT -d '{"a":"b"}' %s/api/store/my_key
   curl %s/api/store/my_key
@@ -114,6 +117,7 @@ Try:
 
 Ctrl-C stops the cluster, and with it goes what was stored.
 `, first.url(), second.url(), httpFlag(first))
+	return text.String()
 }
 
 // httpFlag is what operator commands need to find a member.

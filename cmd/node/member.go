@@ -43,6 +43,9 @@ func newMember(config torc.Config, listener net.Listener) *member {
 	registry := httpapi.NewRegistry()
 	config.HTTP, config.Metrics = listener.Addr().String(), registry
 	logger := config.Logger.With("node", config.Name)
+	if at, ok := listener.Addr().(*net.TCPAddr); ok && !at.IP.IsLoopback() {
+		logger.Warn("HTTP is open to other machines: whoever reaches it may read and write", "address", at.String())
+	}
 	api := httpapi.New(httpapi.Config{
 		KV: store, Ping: pings, Metrics: registry,
 		RequestTimeout: config.RequestTimeout, Logger: logger,
@@ -121,7 +124,7 @@ func stopAll(ctx context.Context, members []*member) error {
 
 // serve runs members until ctx ends, a signal comes, or one of them breaks. It
 // calls ready once they all serve. The second signal ends the process.
-func serve(ctx context.Context, logger *slog.Logger, members []*member, ready func()) error {
+func serve(ctx context.Context, logger *slog.Logger, members []*member, ready func() error) error {
 	asked, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	context.AfterFunc(asked, stop)
@@ -131,11 +134,10 @@ func serve(ctx context.Context, logger *slog.Logger, members []*member, ready fu
 
 	err := startAll(running, members)
 	if err == nil {
-		ready()
-		<-running.Done()
+		err = ready()
 	}
-	if err == nil && asked.Err() == nil {
-		err = context.Cause(running) // nobody asked for it: a server broke
+	if err == nil {
+		err = await(running, asked)
 	}
 	logger.Info("stopping")
 	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopTimeout)
@@ -143,6 +145,16 @@ func serve(ctx context.Context, logger *slog.Logger, members []*member, ready fu
 	err = errors.Join(err, stopAll(last, members))
 	servers.Wait()
 	return err
+}
+
+// await waits until running ends. If nobody asked for that, a server broke, and
+// await returns how.
+func await(running, asked context.Context) error {
+	<-running.Done()
+	if asked.Err() == nil {
+		return context.Cause(running)
+	}
+	return nil
 }
 
 // serveAll answers HTTP for all members, and calls fail if one cannot any more.

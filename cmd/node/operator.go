@@ -46,9 +46,9 @@ func operatorCommands(s streams) []*cobra.Command {
 		newMembers, newRing, newWhere, newGet, newPut, newDelete, newPing,
 	}
 	commands := make([]*cobra.Command, len(makers))
-	for i, make := range makers {
+	for i, newCommand := range makers {
 		o := &operator{streams: s, form: asTable}
-		commands[i] = make(o)
+		commands[i] = newCommand(o)
 		o.flags(commands[i])
 	}
 	return commands

@@ -31,14 +31,20 @@ func report(w io.Writer, command *cobra.Command, err error) int {
 	if err == nil {
 		return exitDone
 	}
-	fmt.Fprintf(w, "node: %v\n", err)
-	var usage usageError
-	var refused *problemError // 400 is the node's word for the same
-	if !errors.As(err, &usage) && (!errors.As(err, &refused) || refused.Status != http.StatusBadRequest) {
-		return exitFailed
+	text, code := fmt.Sprintf("node: %v\n", err), exitFailed
+	if isUsage(err) {
+		text, code = text+fmt.Sprintf("Try: %s --help\n", command.CommandPath()), exitUsage
 	}
-	fmt.Fprintf(w, "Try: %s --help\n", command.CommandPath())
-	return exitUsage
+	_, _ = io.WriteString(w, text) // if it cannot be said, the exit code says it
+	return code
+}
+
+// isUsage says whether an error is of the command line: by our own judgement, or
+// by that of the node, whose word for it is 400.
+func isUsage(err error) bool {
+	var usage usageError
+	var refused *problemError
+	return errors.As(err, &usage) || errors.As(err, &refused) && refused.Status == http.StatusBadRequest
 }
 
 const rootLong = `node runs Torc: stateful services on a hash ring.

@@ -84,8 +84,9 @@ func (c *starting) run(ctx context.Context, s streams) error {
 		Name: c.name, Membership: local.NewStore().Connect(), Listen: c.listen, Zone: c.zone,
 		RingSize: c.ringSize, RequestTimeout: c.requestTimeout, Logger: logger,
 	}, listener)
-	err = serve(ctx, logger, []*member{m}, func() {
-		fmt.Fprintf(s.out, "%s answers at %s, and other members at %s\n", c.name, m.url(), m.node.Address())
+	err = serve(ctx, logger, []*member{m}, func() error {
+		_, err := fmt.Fprintf(s.out, "%s answers at %s, and other members at %s\n", c.name, m.url(), m.node.Address())
+		return err
 	})
 	if errors.Is(err, syscall.EADDRINUSE) {
 		return explainListen(err, c.listen, "--listen")

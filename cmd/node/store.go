@@ -112,7 +112,7 @@ func (s *storing) read(args []string) ([]byte, error) {
 	if !isFile {
 		return []byte(args[0]), nil
 	}
-	value, err := os.ReadFile(file)
+	value, err := os.ReadFile(file) //nolint:gosec // it is the user who names the file
 	if err != nil {
 		return nil, fmt.Errorf("read the value: %w", err)
 	}

@@ -6,7 +6,6 @@ import (
 	"net/http"
 
 	torc "github.com/torc-io/torc"
-	"github.com/torc-io/torc/coordinator"
 	pingpb "github.com/torc-io/torc/proto/torc/ping/v1"
 	"github.com/torc-io/torc/ring"
 )
@@ -75,16 +74,24 @@ func (s *served) where(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	n := s.api.config.KV.Quorum().N
-	if asked, given, err := p.count("n", n); err != nil {
-		return err
-	} else if given {
-		n = asked
-	}
-	if err := (coordinator.Quorum{N: n, Need: 1}).Validate(coordinator.Read, s.node.Ring().Size()); err != nil {
+	n, err := s.replicas(p)
+	if err != nil {
 		return err
 	}
 	return writeJSON(w, "application/json", http.StatusOK, s.locate(key, n))
+}
+
+// replicas returns how many positions a preference list is asked for.
+func (s *served) replicas(p params) (int, error) {
+	usual := s.api.config.KV.Quorum().N
+	n, given, err := p.count("n", usual)
+	if err != nil || !given {
+		return usual, err
+	}
+	if most := min(s.node.Ring().Size(), ring.MaxN); n < 1 || n > most {
+		return 0, badRequestf("n=%d is outside 1…%d", n, most)
+	}
+	return n, nil
 }
 
 // locate describes the preference list of a key, of n replicas.

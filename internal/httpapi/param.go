@@ -3,7 +3,6 @@ package httpapi
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -12,7 +11,6 @@ import (
 	"time"
 
 	torc "github.com/torc-io/torc"
-	"github.com/torc-io/torc/coordinator"
 )
 
 // MaxTimeout bounds the deadline that a request may ask for. Who waits longer
@@ -20,13 +18,15 @@ import (
 // stand above it.
 const MaxTimeout = time.Minute
 
-// badRequest is what is wrong with a request itself.
-type badRequest struct{ error }
+// badRequestError is what is wrong with a request itself.
+type badRequestError struct{ error }
 
 // Unwrap returns it.
-func (b badRequest) Unwrap() error { return b.error }
+func (b badRequestError) Unwrap() error { return b.error }
 
-func badRequestf(format string, args ...any) error { return badRequest{fmt.Errorf(format, args...)} }
+func badRequestf(format string, args ...any) error {
+	return badRequestError{fmt.Errorf(format, args...)}
+}
 
 // params are the query of a request, each parameter once.
 type params map[string]string
@@ -52,14 +52,14 @@ func readParams(r *http.Request, known ...string) (params, error) {
 	return p, nil
 }
 
-// count returns a count of replicas as [coordinator.ParseCount] reads it, and
+// count returns a count of replicas as [torc.ParseCount] reads it, and
 // whether it is given.
 func (p params) count(name string, n int) (int, bool, error) {
 	text, given := p[name]
 	if !given {
 		return 0, false, nil
 	}
-	value, err := coordinator.ParseCount(text, n)
+	value, err := torc.ParseCount(text, n)
 	if err != nil {
 		return 0, false, badRequestf("parameter %s: %w", name, err)
 	}
@@ -85,14 +85,16 @@ func (a *API) withDeadline(r *http.Request, p params) (context.Context, context.
 	return ctx, cancel, nil
 }
 
-// quorumParams are the names of the counts for a kind of command: how many
-// answers, and how many from primaries.
-var quorumParams = map[coordinator.Kind]struct {
+// reading and writing are the two kinds of requests to the store: the parameters
+// for how many replicas must answer, and how many primaries among them.
+var (
+	reading = quorumParams{"r", "pr", torc.R}
+	writing = quorumParams{"w", "pw", torc.W}
+)
+
+type quorumParams struct {
 	need, primaries string
-	option          func(int) torc.CallOption
-}{
-	coordinator.Read:  {"r", "pr", torc.R},
-	coordinator.Write: {"w", "pw", torc.W},
+	option          func(int) torc.CallOption // of need
 }
 
 // call is what a request asks of the store.
@@ -106,19 +108,18 @@ type call struct {
 
 // readCall reads the key and the parameters of a request, and starts its clock.
 // The caller cancels the call in the end.
-func (s *served) readCall(r *http.Request, kind coordinator.Kind) (*call, error) {
+func (s *served) readCall(r *http.Request, names quorumParams) (*call, error) {
 	key, err := keyOf(r, storePrefix)
 	if err != nil {
 		return nil, err
 	}
-	names := quorumParams[kind]
 	p, err := readParams(r, "n", names.need, names.primaries, "nodes", "timeout")
 	if err != nil {
 		return nil, err
 	}
 	c := &call{key: key}
 	c.options = append(c.options, torc.WithReceipt(&c.receipt))
-	if err := c.readQuorum(p, kind, s.api.config.KV.Quorum().N); err != nil {
+	if err := c.readQuorum(p, names, s.api.config.KV.Quorum().N); err != nil {
 		return nil, err
 	}
 	c.ctx, c.cancel, err = s.api.withDeadline(r, p)
@@ -127,22 +128,25 @@ func (s *served) readCall(r *http.Request, kind coordinator.Kind) (*call, error)
 
 // readQuorum turns the counts into options. What they are relative to is the
 // request's n, or else the service's. Bounds are the coordinator's business.
-func (c *call) readQuorum(p params, kind coordinator.Kind, n int) error {
-	names := quorumParams[kind]
+func (c *call) readQuorum(p params, names quorumParams, n int) error {
 	asked, given, err := p.count("n", n)
+	if err != nil {
+		return err
+	}
 	if given {
 		n = asked
 		c.options = append(c.options, torc.N(n))
 	}
-	for _, option := range []struct {
-		name string
-		make func(int) torc.CallOption
-	}{{names.need, names.option}, {names.primaries, torc.Primaries}, {"nodes", torc.Nodes}} {
-		value, given, wrong := p.count(option.name, n)
-		if given {
-			c.options = append(c.options, option.make(value))
+	for name, option := range map[string]func(int) torc.CallOption{
+		names.need: names.option, names.primaries: torc.Primaries, "nodes": torc.Nodes,
+	} {
+		value, given, err := p.count(name, n)
+		if err != nil {
+			return err
 		}
-		err = errors.Join(err, wrong)
+		if given {
+			c.options = append(c.options, option(value))
+		}
 	}
-	return err
+	return nil
 }

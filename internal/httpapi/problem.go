@@ -9,7 +9,6 @@ import (
 	"runtime/debug"
 
 	torc "github.com/torc-io/torc"
-	"github.com/torc-io/torc/coordinator"
 )
 
 // Problem is the body of every error, of the type application/problem+json
@@ -100,8 +99,8 @@ func wraps(sentinels ...error) func(error) bool {
 
 // wrong holds if the request could not be served by any cluster.
 func wrong(err error) bool {
-	var bad badRequest
-	return errors.As(err, &bad) || errors.Is(err, torc.ErrInvalid) || errors.Is(err, coordinator.ErrQuorum)
+	var bad badRequestError
+	return errors.As(err, &bad) || errors.Is(err, torc.ErrInvalid) || errors.Is(err, torc.ErrQuorum)
 }
 
 // notFound holds if the replicas agree that there is nothing. One of them that

@@ -2,7 +2,6 @@ package httpapi
 
 import (
 	"context"
-	"fmt"
 	"io"
 	"log/slog"
 	"net/http"
@@ -137,5 +136,5 @@ func wantStatus(t testing.TB, want int, w *httptest.ResponseRecorder) string {
 	if w.Code != want {
 		t.Fatalf("got %d, want %d: %s", w.Code, want, w.Body)
 	}
-	return fmt.Sprint(w.Body)
+	return w.Body.String()
 }

@@ -12,7 +12,6 @@ import (
 	"time"
 
 	torc "github.com/torc-io/torc"
-	"github.com/torc-io/torc/coordinator"
 	"github.com/torc-io/torc/kv"
 	kvpb "github.com/torc-io/torc/proto/torc/kv/v1"
 )
@@ -34,7 +33,7 @@ type Ack struct {
 
 // store answers PUT.
 func (s *served) store(w http.ResponseWriter, r *http.Request) error {
-	c, err := s.readCall(r, coordinator.Write)
+	c, err := s.readCall(r, writing)
 	if err != nil {
 		return err
 	}
@@ -53,7 +52,7 @@ func (s *served) store(w http.ResponseWriter, r *http.Request) error {
 
 // remove answers DELETE.
 func (s *served) remove(w http.ResponseWriter, r *http.Request) error {
-	c, err := s.readCall(r, coordinator.Write)
+	c, err := s.readCall(r, writing)
 	if err != nil {
 		return err
 	}
@@ -76,7 +75,7 @@ func (c *call) acknowledge(w http.ResponseWriter, version *kvpb.Version) error {
 // fetch answers GET and HEAD with what was stored, byte for byte. Conditional
 // and range requests come with http.ServeContent.
 func (s *served) fetch(w http.ResponseWriter, r *http.Request) error {
-	c, err := s.readCall(r, coordinator.Read)
+	c, err := s.readCall(r, reading)
 	if err != nil {
 		return err
 	}

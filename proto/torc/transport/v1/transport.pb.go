@@ -58,6 +58,8 @@ const (
 	Code_CODE_UNAVAILABLE Code = 13
 	// CODE_OUT_OF_TIME: the handler gave up at the deadline. What it did before is unknown.
 	Code_CODE_OUT_OF_TIME Code = 14
+	// CODE_UNREACHABLE: the command could not be sent. Nothing was executed.
+	Code_CODE_UNREACHABLE Code = 15
 )
 
 // Enum value maps for Code.
@@ -78,6 +80,7 @@ var (
 		12: "CODE_STOPPING",
 		13: "CODE_UNAVAILABLE",
 		14: "CODE_OUT_OF_TIME",
+		15: "CODE_UNREACHABLE",
 	}
 	Code_value = map[string]int32{
 		"CODE_UNSPECIFIED":     0,
@@ -95,6 +98,7 @@ var (
 		"CODE_STOPPING":        12,
 		"CODE_UNAVAILABLE":     13,
 		"CODE_OUT_OF_TIME":     14,
+		"CODE_UNREACHABLE":     15,
 	}
 )
 
@@ -453,7 +457,7 @@ const file_torc_transport_v1_transport_proto_rawDesc = "" +
 	"\fHeartbeatAck\x12\x12\n" +
 	"\x04node\x18\x01 \x01(\tR\x04node\x12\x14\n" +
 	"\x05epoch\x18\x02 \x01(\x04R\x05epoch\x12\x1a\n" +
-	"\bsequence\x18\x03 \x01(\x04R\bsequence*\xb2\x02\n" +
+	"\bsequence\x18\x03 \x01(\x04R\bsequence*\xc8\x02\n" +
 	"\x04Code\x12\x14\n" +
 	"\x10CODE_UNSPECIFIED\x10\x00\x12\v\n" +
 	"\aCODE_OK\x10\x01\x12\x12\n" +
@@ -471,7 +475,8 @@ const file_torc_transport_v1_transport_proto_rawDesc = "" +
 	"\x0eCODE_TOO_LARGE\x10\v\x12\x11\n" +
 	"\rCODE_STOPPING\x10\f\x12\x14\n" +
 	"\x10CODE_UNAVAILABLE\x10\r\x12\x14\n" +
-	"\x10CODE_OUT_OF_TIME\x10\x0eB=Z;github.com/torc-io/torc/proto/torc/transport/v1;transportpbb\x06proto3"
+	"\x10CODE_OUT_OF_TIME\x10\x0e\x12\x14\n" +
+	"\x10CODE_UNREACHABLE\x10\x0fB=Z;github.com/torc-io/torc/proto/torc/transport/v1;transportpbb\x06proto3"
 
 var (
 	file_torc_transport_v1_transport_proto_rawDescOnce sync.Once
