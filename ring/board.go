@@ -17,12 +17,12 @@ const (
 	likeness = 1
 )
 
-// crowded reports whether likeness counts. It makes stretches in which the
-// same few members take turns, so that any other fits in where one of them
-// leaves. That is needed if the partitions that share a window with a given
-// one, two windows less two, may be of all the other members: then nobody else fits
-// there, and one move leads to another. With windows of three, so few members
-// are above window+1, and hence bound to move little, that luck suffices.
+// crowded reports whether likeness counts. It makes stretches in which the same
+// few members take turns, so that any other fits in where one of them leaves.
+// That is needed if the partitions that share a window with a given one (two
+// windows less two) may be of all other members: then nobody fits there, and
+// one move leads to another. Windows of up to three are too short for that,
+// except with so few members that much has to move anyway.
 func crowded(members, window int) bool { return window > 3 && members < 2*window }
 
 // board is an assignment that is being changed, with tables that tell at once
@@ -114,9 +114,10 @@ func (b *board) distance(p, x int) int {
 }
 
 // openness tells how easily the ring could do without any one member: how many
-// of its partitions each other could take over without a clash, up to a fair share,
-// added up. Open rings keep the next moves few, and spread the load of a failed member,
-// since whoever fits in for it is also next on the walk for a fallback.
+// of its partitions each other could take over without a clash, up to a fair
+// share, added up. Open rings keep the next moves few. They also spread the load
+// of a failed member: in a ring that deals the members round and round, the same
+// N are its fallbacks everywhere.
 func (b *board) openness() (sum int) {
 	fits := make([]int, b.members*b.members)
 	for p, m := range b.owner {

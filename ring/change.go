@@ -6,7 +6,7 @@ import (
 )
 
 // Change is one step of a plan. Make it with [Join], [Announce], [Leave],
-// [Replace], [Down], [Update] or [Remove]; the zero Change is refused.
+// [Replace], [MarkDown], [Update] or [Remove]; the zero Change is refused.
 type Change struct {
 	verb   verb
 	node   NodeName // the member that is changed

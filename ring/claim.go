@@ -60,8 +60,8 @@ func indexed(owners, claiming []NodeName) assignment {
 
 const (
 	// maxTries bounds the rings that one claim repairs to choose the best from.
-	// 512 tries make walks of 64-partition rings with windows of 5 and 7 or 8
-	// members move 1.02 times the least; one try makes it 1.2.
+	// On 64 partitions with windows of 5 and 7 or 8 members, where it is hard,
+	// walks move 1.03 times the bound with 512 tries, and 1.15 times with one.
 	maxTries = 512
 
 	// enoughTries suffice once a ring needs no more moves than the lower bound:
@@ -69,10 +69,10 @@ const (
 	enoughTries = 24
 
 	// minTries are made, whatever work they are, before repair is given up.
-	minTries = 8
+	minTries = 4
 
 	// maxWork bounds the work of all tries together, in swaps looked at. Two
-	// million take some 20 ms.
+	// million take some 20 ms. It is counted, not timed, to stay a function.
 	maxWork = 1 << 21
 )
 
@@ -106,7 +106,8 @@ func (c claimProblem) empty() bool {
 
 // bestRepair repairs the ring in many ways, as far as the work allows, and
 // returns the best result. If each good ring has violations, or is one row of
-// members over and over, then no search by swaps gets there, and one way must do.
+// members over and over, no search by swaps gets there, and filling must do: it
+// does after a replacement.
 func (c claimProblem) bestRepair() assignment {
 	best := newRepair(c, 0).fill()
 	if c.least() > 0 || c.window == c.members && c.window > 1 {

@@ -45,25 +45,26 @@
 //     members and 64 partitions have at least 2, so [DefaultSize] is 120. A [Plan]
 //     shows its violations beside the least possible.
 //   - Movement: few partitions change hands. On random walks of n > N+1 members
-//     with N up to 5, all moves together are below 1.1 times the lower bound
-//     that balance alone demands. A plan shows its moves beside that bound. With n
-//     near N few rings are good, and getting from one to another may take more.
+//     with N up to 5, all moves together are at most 1.1 times the lower bound
+//     that balance alone demands, and mostly equal to it. A plan shows its moves
+//     beside that bound. With n near N few rings are good, and getting from one
+//     to another may take more.
 //   - Determinism: the same ring and changes give the same plan on every machine.
 //
 // It repairs the present ring by a local search (repair.go, on the tables in
-// board.go), tries many ways within a fixed amount of work, and takes the best. Where
-// only a few regular rings are good it deals a new one (deal.go), turned and
-// renamed to fit the present one (fit.go, match.go). Balance never depends on the
-// search's luck, nor does the number of violations.
+// board.go), tries many ways within a fixed amount of work, and takes the best.
+// Where only a few regular rings are good it deals a new one (deal.go), turned
+// and renamed to fit the present one (fit.go, match.go). Neither balance nor the
+// number of violations depends on the search's luck; only the moves do.
 //
 // # Rules for callers
 //
 // A Ring may be used by any number of goroutines. Lists of targets are parts of
-// the ring: never write to them. Partitions are compared only between rings of one
+// the ring: never write to them. Compare partitions only between rings of one
 // size, and epochs only between rings of one cluster id.
 //
-// Nothing here panics on what a caller or a stored document can hold: functions that
-// make a ring return an error that names both sides and a witness, such as
+// Nothing here panics on what a caller or a stored document can hold: functions
+// that make a ring return an error that names both sides and a witness, such as
 //
 //	ring: partition 17: b and d both claim it at epoch 12
 //
@@ -83,8 +84,8 @@
 //
 // # Testing
 //
-// The tests hold claim against obvious twins and exhaustive search on small rings, and
-// walk it through random joins, leaves and replacements; a failing walk prints a seed to replay
-// with -walk. Pictures are golden files in testdata; go test -rewrite writes
-// them anew.
+// The tests hold claim against obvious twins and exhaustive search on small
+// rings, and walk it through random joins, leaves and replacements. A failing
+// walk prints its seed, to replay with -walk; -walks 100 walks farther. Pictures
+// are golden files in testdata; go test -rewrite writes them anew.
 package ring

@@ -2,8 +2,8 @@ package ring
 
 import "fmt"
 
-// check holds on every ring that any function returns. It names both sides of
-// a contradiction, and a witness.
+// check returns which invariant a state breaks, or nil. It runs on every ring
+// that any function returns. Its errors name both sides and a witness.
 func check(s *State) error {
 	for _, rule := range []func(*State) error{
 		checkHeader, checkMembers, checkOwners, checkTransfers,
@@ -56,10 +56,12 @@ func checkOwners(s *State) error {
 	claiming := s.claiming()
 	for p, owner := range s.Owners {
 		if owner == "" && len(claiming) > 0 {
-			return fmt.Errorf("ring: partition %d: nobody owns it at epoch %d, though %s claims", p, s.Epoch, claiming[0])
+			return fmt.Errorf("ring: partition %d: nobody owns it at epoch %d, though %s claims",
+				p, s.Epoch, claiming[0])
 		}
 		if owner != "" && !s.status(owner).MayOwn() {
-			return fmt.Errorf("ring: partition %d: %s owns it at epoch %d, but is %s", p, owner, s.Epoch, describe(s.status(owner)))
+			return fmt.Errorf("ring: partition %d: %s owns it at epoch %d, but is %s",
+				p, owner, s.Epoch, describe(s.status(owner)))
 		}
 	}
 	return nil
@@ -70,13 +72,16 @@ func checkOwners(s *State) error {
 func checkTransfers(s *State) error {
 	for i, t := range s.Transfers {
 		if int(t.Partition) >= len(s.Owners) {
-			return fmt.Errorf("ring: partition %d: %s and %s transfer it at epoch %d, but there are %d", t.Partition, t.From, t.To, s.Epoch, len(s.Owners))
+			return fmt.Errorf("ring: partition %d: %s and %s transfer it at epoch %d, but there are %d",
+				t.Partition, t.From, t.To, s.Epoch, len(s.Owners))
 		}
 		if i > 0 && s.Transfers[i-1].Partition == t.Partition {
-			return fmt.Errorf("ring: partition %d: %s and %s both claim it at epoch %d", t.Partition, s.Transfers[i-1].To, t.To, s.Epoch)
+			return fmt.Errorf("ring: partition %d: %s and %s both claim it at epoch %d",
+				t.Partition, s.Transfers[i-1].To, t.To, s.Epoch)
 		}
 		if i > 0 && s.Transfers[i-1].Partition > t.Partition {
-			return fmt.Errorf("ring: transfer of partition %d is listed before that of %d", s.Transfers[i-1].Partition, t.Partition)
+			return fmt.Errorf("ring: transfer of partition %d is listed before that of %d",
+				s.Transfers[i-1].Partition, t.Partition)
 		}
 		if err := checkEnds(s, t); err != nil {
 			return err
@@ -90,11 +95,13 @@ func checkEnds(s *State, t Transfer) error {
 	owner := s.Owners[t.Partition]
 	switch {
 	case owner == "" || t.From != owner:
-		return fmt.Errorf("ring: partition %d: %q gives it away at epoch %d, but %q owns it", t.Partition, t.From, s.Epoch, owner)
+		return fmt.Errorf("ring: partition %d: %q gives it away at epoch %d, but %q owns it",
+			t.Partition, t.From, s.Epoch, owner)
 	case t.To == t.From:
 		return fmt.Errorf("ring: partition %d: %s transfers it to itself at epoch %d", t.Partition, t.To, s.Epoch)
 	case !s.status(t.To).Claims():
-		return fmt.Errorf("ring: partition %d: %s is to get it from %s at epoch %d, but is %s", t.Partition, t.To, t.From, s.Epoch, describe(s.status(t.To)))
+		return fmt.Errorf("ring: partition %d: %s is to get it from %s at epoch %d, but is %s",
+			t.Partition, t.To, t.From, s.Epoch, describe(s.status(t.To)))
 	}
 	return nil
 }

@@ -13,8 +13,8 @@ import (
 type NodeName string
 
 // MaxNameBytes bounds a node's name, because names repeat in PIDs, Consul ids
-// and log lines. 64 bytes is what the strictest of those (DNS labels) allow.
-const MaxNameBytes = 64
+// and log lines. 63 bytes is what the strictest of them, a DNS label, allows.
+const MaxNameBytes = 63
 
 // validate returns why the name cannot name a node, or nil.
 func (name NodeName) validate() error {

@@ -16,9 +16,9 @@ type Plan struct {
 	Before, Next *Ring
 	Changes      []Change
 
-	Transfers []Transfer // pending in Next and not in Before: new, or to another member
-	Dropped   []Transfer // pending in Before and not in Next: called off, or to another member
-	Rebuilt   []Transfer // of a member that is down, to the new owner; copied from replicas
+	Transfers []Transfer // pending in Next and not in Before: new, or with another target
+	Dropped   []Transfer // pending in Before and not in Next: called off, or with another target
+	Rebuilt   []Transfer // from a member that is down; the new owner copies from replicas
 
 	// Moves counts the partitions that this plan assigns to another member than
 	// would have them without it. No balanced ring can do with fewer than
@@ -83,7 +83,8 @@ func (p *Plan) assign(next *State) error {
 func checkAbandoned(next *State) error {
 	for partition, owner := range next.Owners {
 		if owner != "" {
-			return fmt.Errorf("ring: partition %d: %s, who owns it, may not give it up at epoch %d: nobody else claims", partition, owner, next.Epoch)
+			return fmt.Errorf("ring: partition %d: %s, who owns it, may not give it up at epoch %d: nobody else claims",
+				partition, owner, next.Epoch)
 		}
 	}
 	return nil
@@ -171,9 +172,12 @@ func (p *Plan) conclude(next State) (*Plan, error) {
 	return p, nil
 }
 
-// without returns the transfers of a that are not in b.
+// without returns the transfers of a that are not in b. Both are sorted.
 func without(a, b []Transfer) []Transfer {
-	return slices.DeleteFunc(slices.Clone(a), func(t Transfer) bool { return slices.Contains(b, t) })
+	return slices.DeleteFunc(slices.Clone(a), func(t Transfer) bool {
+		i, found := slices.BinarySearchFunc(b, t.Partition, byPartition)
+		return found && b[i] == t
+	})
 }
 
 // settle makes members exiting that are leaving and own nothing any more.
@@ -196,10 +200,12 @@ func settle(s *State) {
 func (r *Ring) Complete(t Transfer) (*Ring, error) {
 	pending, ok := r.Transfer(t.Partition)
 	if !ok {
-		return nil, fmt.Errorf("ring: partition %d: no transfer from %s to %s is pending at epoch %d", t.Partition, t.From, t.To, r.Epoch())
+		return nil, fmt.Errorf("ring: partition %d: no transfer from %s to %s is pending at epoch %d",
+			t.Partition, t.From, t.To, r.Epoch())
 	}
 	if pending != t {
-		return nil, fmt.Errorf("ring: partition %d: the transfer at epoch %d is from %s to %s, not from %s to %s", t.Partition, r.Epoch(), pending.From, pending.To, t.From, t.To)
+		return nil, fmt.Errorf("ring: partition %d: the transfer at epoch %d is from %s to %s, not from %s to %s",
+			t.Partition, r.Epoch(), pending.From, pending.To, t.From, t.To)
 	}
 	next := r.State()
 	next.Epoch++

@@ -44,8 +44,8 @@ func (r *repair) fill() *repair {
 }
 
 // taker returns the member below its quota that fits best at p, or nobody if
-// all fit worse than is tolerated. Equals draw lots, by what they lack: taking turns
-// would make a regular ring, and such rings are not open.
+// all fit worse than is tolerated. Equals draw lots, by what they lack: taking
+// turns would make a regular ring, and such rings are not open.
 func (r *repair) taker(p int, quota []int, tolerated int) int {
 	best, lots := nobody, 0
 	r.work += r.members
@@ -66,12 +66,12 @@ func (r *repair) taker(p int, quota []int, tolerated int) int {
 
 const (
 	// freezeSteps is how long a partition that was swapped stays as it is, so
-	// that the search does not go in circles (a tabu list). The dice add up to as many
-	// again.
+	// that the search does not go in circles (a tabu list, as in TabuCol, Hertz
+	// and de Werra 1987). The dice add up to as many again.
 	freezeSteps = 5
 
-	// Searches that succeed take fewer steps than partitions clash after
-	// fill. baseSteps is for small rings, where luck plays a larger part.
+	// Searches that succeed take fewer steps than partitions clash after fill.
+	// baseSteps is for small rings, where luck plays a larger part.
 	baseSteps         = 1000
 	stepsPerPartition = 2
 )
@@ -107,9 +107,9 @@ func (r *repair) clashing(step int) (p int, some bool) {
 	return nobody, some
 }
 
-// relieve gives p another owner, in the cheapest way that keeps the balance: a
-// swap with another partition, or p's owner having one more than the floor and
-// another member just that.
+// relieve gives p another owner in the cheapest way that keeps the balance: by a
+// swap with another partition, or, if p's owner is one above the floor, by giving
+// p to a member on it.
 func (r *repair) relieve(p, step int) {
 	x, cost := r.bestSwap(p, step)
 	m, costAlone := r.bestHeir(p)

@@ -21,13 +21,13 @@ const (
 	// one. With a power of two, three members never can.
 	DefaultSize = 120
 
-	// MaxSize bounds Q, which is fixed for a ring's life. The ring document, at
-	// a byte or two a partition, stays far below Consul's 512 KiB a value, and
-	// a plan stays a matter of seconds. 16384 partitions are 16 each for 1024
-	// members.
-	MaxSize = 16384
+	// MaxSize bounds Q, which is fixed for a ring's life. With 4096 partitions a
+	// plan takes less than a second even where it is hard, and the ring document,
+	// at a byte or two a partition, is far below Consul's 512 KiB a value.
+	MaxSize = 4096
 
-	// MaxMembers bounds the members of a ring for the same reasons.
+	// MaxMembers bounds the members of a ring, for the same reasons: at some 200
+	// bytes a member they are most of the document.
 	MaxMembers = 1024
 
 	// DefaultTargetN is how many consecutive partitions are kept on distinct
@@ -65,7 +65,10 @@ func New(clusterID string, size, targetN int, members ...Member) (*Ring, error) 
 	if size < 1 || size > MaxSize {
 		return nil, fmt.Errorf("ring: %d partitions, want 1 to %d", size, MaxSize)
 	}
-	empty := State{ClusterID: clusterID, Epoch: 1, Hash: HashName, TargetN: targetN, Owners: make([]NodeName, size)}
+	empty := State{
+		ClusterID: clusterID, Epoch: 1, Hash: HashName, TargetN: targetN,
+		Owners: make([]NodeName, size),
+	}
 	r, err := FromState(empty)
 	if err != nil || len(members) == 0 {
 		return r, err

@@ -33,12 +33,13 @@ func repeats[M comparable](owners []M, p, n int) bool {
 //     N…members partitions, and count off in each;
 //   - N - a(members-N) - 1 otherwise.
 //
-// Why the last: if balanced, x = Q - a·members of the members have a+1
-// partitions each. Their a+1 gaps add up to Q, which is y = (a+1)N - Q less than
-// they should be, so each of the x has at least y windows with two of its
-// partitions, and no two can end at the same partition: x + y - 1 windows at
-// least, the same number. [deal] makes rings with exactly as many, and a test
-// compares the formula with all rings of up to ten partitions.
+// Why the last: in a balanced ring x = Q - a·members of the members have a+1
+// partitions each. Their a+1 gaps add up to Q, y = (a+1)N - Q too little for each
+// to be N, so y windows have two partitions of one such member; and those of
+// another one end elsewhere, which adds at least one for each: x + y - 1, the
+// number above. deal makes rings with exactly as many, and a test compares the
+// formula with every ring, balanced or not, of nine partitions and six members or
+// less, and of ten and four.
 func leastViolations(q, members, n int) int {
 	n = min(n, q)
 	if members < n {

@@ -31,8 +31,8 @@ func TestViolationsAgainstTwin(t *testing.T) {
 	})
 }
 
-// The proof of "the fewest possible": every ring of up to ten partitions and
-// four members, and more members where that is quick.
+// The proof of "the fewest possible": every ring of up to nine partitions and six
+// members, and of ten and four.
 func TestLeastViolationsExhaustively(t *testing.T) {
 	for q := 1; q <= 10; q++ {
 		for members := 1; members <= min(q, 6); members++ {
