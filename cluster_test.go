@@ -22,17 +22,23 @@ import (
 // cluster is some nodes of one process over a network in memory.
 type cluster struct {
 	*torc.Network
-	t       testing.TB
-	store   *local.Store
-	nodes   map[torc.NodeName]*torc.Node
-	puppets map[torc.NodeName]*puppet // one a node, to see who executed what
+	t     testing.TB
+	store *local.Store
+	rebalance torc.Rebalance
+	nodes     map[torc.NodeName]*torc.Node
+	puppets   map[torc.NodeName]*puppet // one a node, to see who executed what
 }
 
 // startCluster starts the nodes together, so that they share the first ring.
 func startCluster(t testing.TB, q torc.Quorum, names ...torc.NodeName) *cluster {
 	t.Helper()
+	return startClusterIn(t, torc.RebalanceAuto, q, names...)
+}
+
+func startClusterIn(t testing.TB, mode torc.Rebalance, q torc.Quorum, names ...torc.NodeName) *cluster {
+	t.Helper()
 	c := &cluster{
-		Network: torc.NewNetwork(), t: t, store: local.NewStore(),
+		Network: torc.NewNetwork(), t: t, store: local.NewStore(), rebalance: mode,
 		nodes: map[torc.NodeName]*torc.Node{}, puppets: map[torc.NodeName]*puppet{},
 	}
 	var wg sync.WaitGroup
@@ -55,7 +61,7 @@ func startCluster(t testing.TB, q torc.Quorum, names ...torc.NodeName) *cluster 
 func (c *cluster) start(name torc.NodeName, bootstrap int, p *puppet) *torc.Node {
 	node, err := torc.Start(context.Background(), torc.Config{
 		Name: string(name), Membership: c.store.Connect(), Network: c.Network,
-		Bootstrap: bootstrap, RequestTimeout: 5 * time.Second,
+		Bootstrap: bootstrap, RequestTimeout: 5 * time.Second, Rebalance: c.rebalance,
 	}, p)
 	if err != nil {
 		c.t.Errorf("start %s: %v", name, err)

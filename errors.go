@@ -45,6 +45,8 @@ var (
 	ErrUnknownCommand = actors.ErrUnknownCommand
 	// ErrTooLarge: a message is over [MaxMessageBytes].
 	ErrTooLarge = actors.ErrTooLarge
+	// ErrStalePlan: the ring has changed since the plan was made.
+	ErrStalePlan = actors.ErrStalePlan
 	// ErrNameTaken: another running node has this node's name.
 	ErrNameTaken = membership.ErrNameTaken
 )

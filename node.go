@@ -53,6 +53,16 @@ type Config struct {
 	// A ring that exists is joined without waiting.
 	Bootstrap int
 
+	// Rebalance says who decides that partitions move: [RebalanceAuto], the
+	// default, or [RebalanceManual]. It should be the same on all nodes.
+	Rebalance Rebalance
+
+	// EvictAfter is how long a member must be both gone from the membership
+	// store and unreachable until it is marked down and its partitions are
+	// planned elsewhere. The default is [membership.DefaultEvictAfter]; a
+	// negative value means never.
+	EvictAfter time.Duration
+
 	// RequestTimeout is the deadline of a request whose context has none; the
 	// default is 5 s.
 	RequestTimeout time.Duration
@@ -71,6 +81,20 @@ type Config struct {
 	// Metrics is where the node registers what it counts; nil leaves it out.
 	Metrics prometheus.Registerer
 }
+
+// TransferStatus is what a node knows about a pending transfer.
+type TransferStatus = actors.TransferStatus
+
+// Rebalance says who decides that partitions move.
+type Rebalance = actors.Rebalance
+
+// The modes of Config.Rebalance.
+const (
+	// RebalanceAuto plans nodes in and out without an operator.
+	RebalanceAuto = actors.RebalanceAuto
+	// RebalanceManual moves nothing before an operator commits a plan.
+	RebalanceManual = actors.RebalanceManual
+)
 
 // anyPort listens on loopback at a port that is free.
 const anyPort = "127.0.0.1:0"
@@ -108,6 +132,7 @@ func (c Config) lower(services []Registration) actors.Config {
 	lowered := actors.Config{
 		Name: c.Name, HTTP: c.HTTP, Zone: c.Zone, Logger: c.Logger, Metrics: c.Metrics,
 		RingSize: c.RingSize, TargetN: c.TargetN, Bootstrap: c.Bootstrap,
+		Rebalance: c.Rebalance, EvictAfter: max(0, cmp.Or(c.EvictAfter, membership.DefaultEvictAfter)),
 		RequestTimeout: c.RequestTimeout, MailboxCommands: c.MailboxCommands, MaxRequests: c.MaxRequests,
 	}
 	for _, s := range services {
@@ -152,6 +177,42 @@ func (n *Node) Liveness(member NodeName) membership.Liveness { return n.node.Liv
 // Targets returns the vnodes that a request for p with n replicas would go to
 // now: primaries, and fallbacks for those that cannot be reached.
 func (n *Node) Targets(p Partition, replicas int) []ring.Target { return n.node.Targets(p, replicas) }
+
+// Nodes returns the running processes of the cluster as the membership store
+// last showed them.
+func (n *Node) Nodes() []membership.Node { return n.node.Nodes() }
+
+// Transfers returns the pending transfers of the ring. Why one waits is known on
+// the node that gives the partition.
+func (n *Node) Transfers() []TransferStatus { return n.node.Transfers() }
+
+// Plan returns the ring that the changes would lead to, and what would move.
+// Nothing happens until the plan is committed. No change plans a rebalance.
+func (n *Node) Plan(changes ...ring.Change) (*ring.Plan, error) {
+	plan, err := n.node.Plan(changes...)
+	if err != nil {
+		return nil, fmt.Errorf("torc: plan: %w", err)
+	}
+	return plan, nil
+}
+
+// Commit publishes exactly the plan, or returns [ErrStalePlan] if the ring has
+// changed since it was made.
+func (n *Node) Commit(ctx context.Context, plan *ring.Plan) error {
+	if err := n.node.Commit(ctx, plan); err != nil {
+		return fmt.Errorf("torc: commit: %w", err)
+	}
+	return nil
+}
+
+// Leave makes the node leave the cluster, and returns when it owns nothing any
+// more. It still runs then; shut it down. If ctx ends first, the leave goes on.
+func (n *Node) Leave(ctx context.Context) error {
+	if err := n.node.Leave(ctx); err != nil {
+		return fmt.Errorf("torc: %w", err)
+	}
+	return nil
+}
 
 // Shutdown stops the node: it takes no new requests, lets those in flight end,
 // deregisters, closes its vnodes, and ends all that Start began. It is not a

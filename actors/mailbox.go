@@ -131,6 +131,13 @@ func (m *mailbox) Close(code transportpb.Code) {
 	}
 }
 
+// Reopen takes commands again after a Close.
+func (m *mailbox) Reopen() {
+	m.mu.Lock()
+	m.closed = 0
+	m.mu.Unlock()
+}
+
 // wake schedules the mailbox if it is idle and has work. The caller holds m.mu,
 // which wake releases: scheduling may hand over to another goroutine.
 func (m *mailbox) wake() {

@@ -25,6 +25,7 @@ type command struct {
 	size     int // bytes of the encoded message
 	epoch    ring.Epoch
 	fallback bool // the vnode stands in for an unreachable primary
+	passedOn bool // by a former owner; not again
 	requestContext
 }
 
@@ -40,6 +41,7 @@ func (c *command) toWire(now time.Time) (*transportpb.Command, error) {
 		Epoch:        uint64(c.epoch),
 		TimeoutNanos: int64(c.deadline.Sub(now)),
 		Fallback:     c.fallback,
+		Forwarded:    c.passedOn,
 	}, nil
 }
 
@@ -60,6 +62,7 @@ func commandFromWire(s *Service, w *transportpb.Command, now time.Time) (*comman
 		size:     len(w.GetPayload()),
 		epoch:    ring.Epoch(w.GetEpoch()),
 		fallback: w.GetFallback(),
+		passedOn: w.GetForwarded(),
 	}
 	c.deadline = now.Add(time.Duration(w.GetTimeoutNanos()))
 	return c, transportpb.Code_CODE_OK

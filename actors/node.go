@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -36,6 +37,9 @@ type Config struct {
 	TargetN   int // consecutive partitions on distinct members, if it creates the ring
 	Bootstrap int // members to wait for before the first ring is made
 
+	Rebalance  Rebalance     // who decides that partitions move
+	EvictAfter time.Duration // until a member that is gone is marked down; 0: never
+
 	RequestTimeout  time.Duration
 	MaxRequests     int // in flight on this node
 	MaxPending      int // unanswered commands to one peer
@@ -55,6 +59,9 @@ func (c *Config) setDefaults() {
 	orInt(&c.MaxPending, defaultMaxPending)
 	orInt(&c.MailboxCommands, defaultMailboxCommands)
 	orInt(&c.MailboxBytes, defaultMailboxBytes)
+	if c.Rebalance == "" {
+		c.Rebalance = RebalanceAuto
+	}
 	if c.RequestTimeout == 0 {
 		c.RequestTimeout = defaultRequestTimeout
 	}
@@ -75,6 +82,8 @@ type Node struct {
 	table     *replyTable
 	heartbeat *heartbeat
 	keeper    *ringKeeper
+	mover     *mover
+	late      *lateCommands
 	metrics   *metrics
 	services  map[string]*Service
 	meters    map[*Method]*methodMeter
@@ -84,9 +93,9 @@ type Node struct {
 	view    atomic.Pointer[view]
 	proxies map[string][]*vnodeProxy
 
-	// registered are the addresses of the nodes in the membership store. They
-	// may connect before this node has a ring that names them.
-	registered atomic.Pointer[map[string]bool]
+	// nodes are those in the membership store, as last seen. They may connect
+	// before this node has a ring that names them.
+	nodes atomic.Pointer[[]membership.Node]
 
 	draining atomic.Bool // takes no new requests of its own
 	stopping atomic.Bool // opens no vnode any more
@@ -130,6 +139,8 @@ func newNode(config Config) (*Node, error) {
 	}
 	n.life, n.cancel = context.WithCancel(context.Background())
 	n.heartbeat = newHeartbeat(n)
+	n.mover = newMover(n)
+	n.late = &lateCommands{}
 	for _, s := range config.Services {
 		if err := n.addService(s); err != nil {
 			return nil, err
@@ -171,6 +182,8 @@ func (n *Node) start(ctx context.Context) error {
 	}
 	n.background.Go(func() { n.keeper.run(n.life) })
 	n.background.Go(func() { n.heartbeat.run(n.life) })
+	n.background.Go(func() { (&claimant{n}).run(n.life) })
+	n.background.Go(func() { n.mover.run(n.life) })
 	return n.heartbeat.settled(ctx)
 }
 
@@ -204,11 +217,7 @@ func newIncarnation(now time.Time) uint64 {
 // watchNodes keeps up with who is registered.
 func (n *Node) watchNodes() {
 	for nodes := range n.config.Membership.WatchNodes(n.life) {
-		addresses := make(map[string]bool, len(nodes))
-		for _, node := range nodes {
-			addresses[node.Address] = true
-		}
-		n.registered.Store(&addresses)
+		n.nodes.Store(&nodes)
 	}
 }
 
@@ -218,8 +227,7 @@ func (n *Node) knows(address string) bool {
 	if v := n.view.Load(); v != nil && v.knows(address) {
 		return true
 	}
-	registered := n.registered.Load()
-	return registered != nil && (*registered)[address]
+	return slices.ContainsFunc(n.Nodes(), func(other membership.Node) bool { return other.Address == address })
 }
 
 // policy tells the transport what to let in.
@@ -281,6 +289,14 @@ func (n *Node) Services() map[string]*Service { return n.services }
 
 // Ready says whether the node takes requests: it has a ring and is not stopping.
 func (n *Node) Ready() bool { return n.view.Load() != nil && !n.draining.Load() }
+
+// Nodes returns the processes that the membership store last showed, by name.
+func (n *Node) Nodes() []membership.Node {
+	if nodes := n.nodes.Load(); nodes != nil {
+		return *nodes
+	}
+	return nil
+}
 
 // Liveness returns what this node thinks of a member right now.
 func (n *Node) Liveness(name ring.NodeName) membership.Liveness { return n.heartbeat.liveness(name) }

@@ -6,6 +6,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"sync"
 
 	"github.com/torc-io/torc/membership"
 	"github.com/torc-io/torc/ring"
@@ -17,6 +18,8 @@ import (
 type ringKeeper struct {
 	node *Node
 	self membership.Node
+
+	mu sync.Mutex // one adoption at a time
 }
 
 // join returns once the node has adopted a ring that knows it. All changes are
@@ -170,21 +173,26 @@ func (k *ringKeeper) restore(ctx context.Context, version uint64) error {
 // adopt makes r the ring of this node, unless it has that one or a newer one. A
 // node never goes back to a lower epoch, nor over to another cluster.
 func (k *ringKeeper) adopt(r *ring.Ring) error {
+	k.mu.Lock()
+	defer k.mu.Unlock()
 	old := k.node.view.Load()
 	switch {
 	case old == nil:
 		k.node.makeProxies(r.Size())
 	case r.ClusterID() != old.ring.ClusterID():
 		return fmt.Errorf("the stored ring is of cluster %s, this node is in cluster %s", r.ClusterID(), old.ring.ClusterID())
-	case r.Epoch() < old.ring.Epoch():
-		return fmt.Errorf("the stored ring has epoch %d, this node has seen %d", r.Epoch(), old.ring.Epoch())
-	case r.Epoch() == old.ring.Epoch():
+	case r.Epoch() <= old.ring.Epoch():
 		return nil
 	}
 	v := newView(r, k.node.name, old)
 	k.node.view.Store(v)
+	if old != nil {
+		close(old.replaced)
+	}
 	k.node.heartbeat.setPeers(v)
 	k.node.openOwned()
+	k.node.late.arrived(r.Epoch())
+	k.node.mover.wake()
 	k.node.logger.Info("adopted a ring", "epoch", r.Epoch(), "members", len(r.Members()))
 	return nil
 }

@@ -13,6 +13,8 @@ type view struct {
 	ring  *ring.Ring
 	self  ring.NodeName
 	peers map[ring.NodeName]*peer
+	// replaced is closed when the node has adopted a newer ring.
+	replaced chan struct{}
 	// reachable is v.canReach as a value made once, for the hot path.
 	reachable func(ring.NodeName) bool
 }
@@ -32,7 +34,7 @@ type peer struct {
 // newView builds the view of r, and keeps the peers of old that are still
 // members at the same address.
 func newView(r *ring.Ring, self ring.NodeName, old *view) *view {
-	v := &view{ring: r, self: self, peers: make(map[ring.NodeName]*peer)}
+	v := &view{ring: r, self: self, peers: make(map[ring.NodeName]*peer), replaced: make(chan struct{})}
 	for _, m := range r.Members() {
 		if m.Name == self {
 			continue

@@ -24,9 +24,10 @@ type vnodeProxy struct {
 	service   *Service
 	partition ring.Partition
 
-	active atomic.Pointer[vnodeHandle] // nil while there is no vnode
-	mu     sync.Mutex                  // serialises opening and closing
+	active atomic.Pointer[vnodeHandle] // nil while there is no vnode, or it is moving
+	mu     sync.Mutex                  // serialises opening, moving and closing
 	opened uint64                      // guarded by mu: how many vnodes there were
+	moving *moving                     // guarded by mu: nil unless ownership is about to change
 }
 
 // vnodeHandle is a running vnode.
@@ -73,21 +74,34 @@ func (p *vnodeProxy) acceptRemote(sender *actor.PID, w *transportpb.Command) {
 	p.accept(envelope(c, sender), c)
 }
 
-// accept passes a command to the vnode, or answers it.
+// accept passes a command to the vnode, or does what else is right for it.
 func (p *vnodeProxy) accept(e *actor.MessageEnvelope, c *command) {
 	if h := p.active.Load(); h != nil {
 		h.mailbox.PostUserMessage(e)
 		return
 	}
-	if code := p.admit(c); code != transportpb.Code_CODE_OK {
-		p.answer(e, code)
+	if p.hold(e) {
 		return
 	}
+	switch code := p.admit(c); code {
+	case transportpb.Code_CODE_OK:
+		p.deliver(e)
+	case transportpb.Code_CODE_NOT_OWNER:
+		p.redirect(e, c)
+	default:
+		p.answer(e, code)
+	}
+}
+
+// deliver opens the vnode for a command that may.
+func (p *vnodeProxy) deliver(e *actor.MessageEnvelope) {
 	if h := p.open(); h != nil {
 		h.mailbox.PostUserMessage(e)
 		return
 	}
-	p.answer(e, transportpb.Code_CODE_STOPPING)
+	if !p.hold(e) {
+		p.answer(e, transportpb.Code_CODE_STOPPING)
+	}
 }
 
 // admit decides whether a command may open the vnode. An empty vnode must never
@@ -107,19 +121,19 @@ func (p *vnodeProxy) admit(c *command) transportpb.Code {
 }
 
 // open returns the running vnode, and starts it if there is none. It returns
-// nil while the node is stopping.
+// nil while the node is stopping or the partition is moving.
 func (p *vnodeProxy) open() *vnodeHandle {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if h := p.active.Load(); h != nil {
 		return h
 	}
-	if p.node.stopping.Load() {
+	if p.node.stopping.Load() || p.moving != nil {
 		return nil
 	}
 	h := &vnodeHandle{
 		vnode:   &vnode{node: p.node, service: p.service, partition: p.partition, stopped: make(chan struct{})},
-		mailbox: newMailbox(p.node.config.MailboxCommands, p.node.config.MailboxBytes, p.answer),
+		mailbox: newMailbox(p.node.config.MailboxCommands, p.node.config.MailboxBytes, p.turnAway),
 	}
 	p.opened++
 	h.pid = p.spawn(h)
@@ -147,6 +161,9 @@ func (p *vnodeProxy) close(code transportpb.Code) <-chan struct{} {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	h := p.active.Load()
+	if p.moving != nil {
+		h = p.moving.vnode
+	}
 	if h == nil {
 		gone := make(chan struct{})
 		close(gone)
@@ -156,6 +173,19 @@ func (p *vnodeProxy) close(code transportpb.Code) <-chan struct{} {
 	p.active.Store(nil)
 	p.node.system.Root.Stop(h.pid)
 	return h.vnode.stopped
+}
+
+// turnAway takes what the vnode's mailbox does not: commands that it has no room
+// for, and those that wait while the partition changes its owner.
+func (p *vnodeProxy) turnAway(e *actor.MessageEnvelope, code transportpb.Code) {
+	if code == codeMoving && p.hold(e) {
+		return
+	}
+	if code == codeMoving {
+		p.accept(e, e.Message.(*command)) // the move is over
+		return
+	}
+	p.answer(e, code)
 }
 
 // answer tells the sender why a command was not executed.

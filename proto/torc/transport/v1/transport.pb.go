@@ -143,7 +143,10 @@ type Command struct {
 	// duration, since two machines agree on those and not on the time of day.
 	TimeoutNanos int64 `protobuf:"varint,4,opt,name=timeout_nanos,json=timeoutNanos,proto3" json:"timeout_nanos,omitempty"`
 	// fallback says that the vnode stands in for an unreachable primary.
-	Fallback      bool `protobuf:"varint,5,opt,name=fallback,proto3" json:"fallback,omitempty"`
+	Fallback bool `protobuf:"varint,5,opt,name=fallback,proto3" json:"fallback,omitempty"`
+	// forwarded says that a former owner passed the command on. It is not passed
+	// on again.
+	Forwarded     bool `protobuf:"varint,6,opt,name=forwarded,proto3" json:"forwarded,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -209,6 +212,13 @@ func (x *Command) GetTimeoutNanos() int64 {
 func (x *Command) GetFallback() bool {
 	if x != nil {
 		return x.Fallback
+	}
+	return false
+}
+
+func (x *Command) GetForwarded() bool {
+	if x != nil {
+		return x.Forwarded
 	}
 	return false
 }
@@ -436,13 +446,14 @@ var File_torc_transport_v1_transport_proto protoreflect.FileDescriptor
 
 const file_torc_transport_v1_transport_proto_rawDesc = "" +
 	"\n" +
-	"!torc/transport/v1/transport.proto\x12\x11torc.transport.v1\"\x92\x01\n" +
+	"!torc/transport/v1/transport.proto\x12\x11torc.transport.v1\"\xb0\x01\n" +
 	"\aCommand\x12\x16\n" +
 	"\x06method\x18\x01 \x01(\tR\x06method\x12\x18\n" +
 	"\apayload\x18\x02 \x01(\fR\apayload\x12\x14\n" +
 	"\x05epoch\x18\x03 \x01(\x04R\x05epoch\x12#\n" +
 	"\rtimeout_nanos\x18\x04 \x01(\x03R\ftimeoutNanos\x12\x1a\n" +
-	"\bfallback\x18\x05 \x01(\bR\bfallback\"\xac\x01\n" +
+	"\bfallback\x18\x05 \x01(\bR\bfallback\x12\x1c\n" +
+	"\tforwarded\x18\x06 \x01(\bR\tforwarded\"\xac\x01\n" +
 	"\x05Reply\x12\x1c\n" +
 	"\tpartition\x18\x01 \x01(\rR\tpartition\x12\x12\n" +
 	"\x04node\x18\x02 \x01(\tR\x04node\x12+\n" +

@@ -1,0 +1,98 @@
+package actors
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/torc-io/torc/membership"
+	"github.com/torc-io/torc/ring"
+)
+
+// ErrStalePlan says that the ring has changed since a plan was made.
+var ErrStalePlan = errors.New("the plan is stale: the ring has changed since it was made; plan again")
+
+// Plan returns the ring that the changes would lead to, and what would move.
+// Nothing happens until it is committed. No change at all plans a rebalance.
+func (n *Node) Plan(changes ...ring.Change) (*ring.Plan, error) {
+	return n.Ring().Plan(changes...)
+}
+
+// Commit publishes exactly the plan, or returns [ErrStalePlan].
+func (n *Node) Commit(ctx context.Context, p *ring.Plan) error {
+	_, err := n.keeper.change(ctx, func(r *ring.Ring) (*ring.Ring, error) {
+		if r.ClusterID() != p.Before.ClusterID() || r.Epoch() != p.Before.Epoch() {
+			return nil, fmt.Errorf("%w (planned at epoch %d, the ring is at %d)", ErrStalePlan, p.Before.Epoch(), r.Epoch())
+		}
+		return p.Next, nil
+	})
+	return err
+}
+
+// Propose plans the changes on the ring as it is stored, and commits the plan:
+// for changes that are meant whatever else has happened, such as a leave.
+func (n *Node) Propose(ctx context.Context, changes ...ring.Change) (*ring.Plan, error) {
+	var plan *ring.Plan
+	_, err := n.keeper.change(ctx, func(r *ring.Ring) (*ring.Ring, error) {
+		p, err := r.Plan(changes...)
+		if err != nil {
+			return nil, err
+		}
+		plan = p
+		return p.Next, nil
+	})
+	return plan, err
+}
+
+// Leave makes this node leave the cluster: it hands off all that it owns, and
+// Leave returns when it owns nothing. The node still runs, and should be shut
+// down; the claimant then removes it from the ring. If ctx ends first, the leave
+// goes on; joining again calls it off.
+func (n *Node) Leave(ctx context.Context) error {
+	if _, err := n.Propose(ctx, ring.Leave(n.name)); err != nil {
+		return fmt.Errorf("leave: %w", err)
+	}
+	for {
+		v := n.view.Load()
+		m, known := v.ring.Member(n.name)
+		if !known || m.Status == ring.Exiting {
+			return nil
+		}
+		select {
+		case <-v.replaced:
+		case <-ctx.Done():
+			return fmt.Errorf("leave: %d transfers are still pending: %w", len(v.ring.Transfers()), context.Cause(ctx))
+		}
+	}
+}
+
+// change publishes what next makes of the stored ring, and adopts it. Next may
+// be called again if somebody else was faster; returning its argument changes
+// nothing. It is the only way in which a running node changes the ring.
+func (k *ringKeeper) change(ctx context.Context, next func(*ring.Ring) (*ring.Ring, error)) (*ring.Ring, error) {
+	for {
+		current, err := k.node.config.Membership.Document(ctx)
+		if err != nil {
+			return nil, fmt.Errorf("read the ring document: %w", err)
+		}
+		if current.Version == 0 {
+			return nil, errors.New("the store has no ring document; a member will put it back")
+		}
+		before, err := decodeRing(current.Data)
+		if err != nil {
+			return nil, err
+		}
+		after, err := next(before)
+		if err != nil || after == before {
+			return before, err
+		}
+		published, err := k.publish(ctx, current, after)
+		if errors.Is(err, membership.ErrConflict) {
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		return published, k.adopt(published)
+	}
+}
