@@ -25,6 +25,7 @@ type Store struct {
 	mu       sync.Mutex
 	nodes    map[string]membership.Node // by name
 	document membership.Document
+	version  uint64        // of the newest document there ever was
 	changed  chan struct{} // closed and replaced at every change
 	claimant chan struct{} // holds one token while nobody is claimant
 }
@@ -43,6 +44,15 @@ func NewStore() *Store {
 // Connect returns a connection for one node.
 func (s *Store) Connect() membership.Membership {
 	return &connection{store: s}
+}
+
+// RemoveDocument makes the store forget the ring document, as one that lost its
+// contents would have.
+func (s *Store) RemoveDocument() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.document = membership.Document{}
+	s.notify()
 }
 
 // notify wakes all watches. The caller holds s.mu.
@@ -70,7 +80,7 @@ func (c *connection) Register(_ context.Context, self membership.Node) error {
 	s := c.store
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if other, taken := s.nodes[self.Name]; taken && other.Incarnation != self.Incarnation {
+	if other, taken := s.nodes[self.Name]; taken && other.Address != self.Address {
 		return fmt.Errorf("%w: %q runs at %s", membership.ErrNameTaken, self.Name, other.Address)
 	}
 	self.Healthy = true
@@ -93,13 +103,11 @@ func (c *connection) Deregister(context.Context) error {
 }
 
 func (c *connection) WatchNodes(ctx context.Context) <-chan []membership.Node {
-	return watch(ctx, c.store, func(s *Store) ([]membership.Node, bool) { return s.sorted(), true })
+	return watch(ctx, c.store, (*Store).sorted)
 }
 
 func (c *connection) WatchDocument(ctx context.Context) <-chan membership.Document {
-	return watch(ctx, c.store, func(s *Store) (membership.Document, bool) {
-		return s.document, s.document.Version > 0
-	})
+	return watch(ctx, c.store, func(s *Store) membership.Document { return s.document })
 }
 
 func (c *connection) Document(context.Context) (membership.Document, error) {
@@ -115,7 +123,8 @@ func (c *connection) Swap(_ context.Context, version uint64, data []byte) (membe
 	if s.document.Version != version {
 		return membership.Document{}, membership.ErrConflict
 	}
-	s.document = membership.Document{Data: slices.Clone(data), Version: version + 1}
+	s.version++
+	s.document = membership.Document{Data: slices.Clone(data), Version: s.version}
 	s.notify()
 	return s.document, nil
 }
@@ -131,26 +140,22 @@ func (c *connection) LockClaimant(ctx context.Context) (context.Context, func(),
 		cancel()
 		c.store.claimant <- struct{}{}
 	})
+	context.AfterFunc(held, release)
 	return held, release, nil
 }
 
 // watch delivers what look returns now and at every change of the store, of
 // whatever part: a receiver compares contents. It always gets the newest state,
 // since older ones are replaced while it is busy.
-func watch[T any](ctx context.Context, s *Store, look func(*Store) (T, bool)) <-chan T {
+func watch[T any](ctx context.Context, s *Store, look func(*Store) T) <-chan T {
 	out := make(chan T)
 	go func() {
 		defer close(out)
 		for {
 			s.mu.Lock()
-			state, send := look(s)
-			changed := s.changed
+			state, changed := look(s), s.changed
 			s.mu.Unlock()
-			offer := out
-			if !send {
-				offer = nil
-			}
-			if !deliver(ctx, offer, state, changed) {
+			if !deliver(ctx, out, state, changed) {
 				return
 			}
 		}

@@ -5,7 +5,6 @@ import (
 
 	"go.uber.org/goleak"
 
-	"github.com/torc-io/torc/membership"
 	"github.com/torc-io/torc/membership/local"
 	"github.com/torc-io/torc/membership/membershiptest"
 )
@@ -13,7 +12,5 @@ import (
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 func TestContract(t *testing.T) {
-	membershiptest.Run(t, func(*testing.T) func() membership.Membership {
-		return local.NewStore().Connect
-	})
+	membershiptest.Run(t, func(*testing.T) membershiptest.Store { return local.NewStore() })
 }
