@@ -22,8 +22,8 @@ import (
 // cluster is some nodes of one process over a network in memory.
 type cluster struct {
 	*torc.Network
-	t     testing.TB
-	store *local.Store
+	t         testing.TB
+	store     *local.Store
 	rebalance torc.Rebalance
 	nodes     map[torc.NodeName]*torc.Node
 	puppets   map[torc.NodeName]*puppet // one a node, to see who executed what

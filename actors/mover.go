@@ -105,8 +105,7 @@ func (m *mover) try(ctx context.Context, t ring.Transfer) (reason string) {
 
 // complete publishes that the transfer is done.
 func (m *mover) complete(ctx context.Context, t ring.Transfer) error {
-	_, err := m.node.keeper.change(ctx, func(r *ring.Ring) (*ring.Ring, error) { return r.Complete(t) })
-	return err
+	return m.node.keeper.change(ctx, func(r *ring.Ring) (*ring.Ring, error) { return r.Complete(t) })
 }
 
 func (m *mover) proxies(p ring.Partition) []*vnodeProxy {

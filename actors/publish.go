@@ -20,20 +20,19 @@ func (n *Node) Plan(changes ...ring.Change) (*ring.Plan, error) {
 
 // Commit publishes exactly the plan, or returns [ErrStalePlan].
 func (n *Node) Commit(ctx context.Context, p *ring.Plan) error {
-	_, err := n.keeper.change(ctx, func(r *ring.Ring) (*ring.Ring, error) {
+	return n.keeper.change(ctx, func(r *ring.Ring) (*ring.Ring, error) {
 		if r.ClusterID() != p.Before.ClusterID() || r.Epoch() != p.Before.Epoch() {
 			return nil, fmt.Errorf("%w (planned at epoch %d, the ring is at %d)", ErrStalePlan, p.Before.Epoch(), r.Epoch())
 		}
 		return p.Next, nil
 	})
-	return err
 }
 
 // Propose plans the changes on the ring as it is stored, and commits the plan:
 // for changes that are meant whatever else has happened, such as a leave.
 func (n *Node) Propose(ctx context.Context, changes ...ring.Change) (*ring.Plan, error) {
 	var plan *ring.Plan
-	_, err := n.keeper.change(ctx, func(r *ring.Ring) (*ring.Ring, error) {
+	err := n.keeper.change(ctx, func(r *ring.Ring) (*ring.Ring, error) {
 		p, err := r.Plan(changes...)
 		if err != nil {
 			return nil, err
@@ -69,30 +68,30 @@ func (n *Node) Leave(ctx context.Context) error {
 // change publishes what next makes of the stored ring, and adopts it. Next may
 // be called again if somebody else was faster; returning its argument changes
 // nothing. It is the only way in which a running node changes the ring.
-func (k *ringKeeper) change(ctx context.Context, next func(*ring.Ring) (*ring.Ring, error)) (*ring.Ring, error) {
+func (k *ringKeeper) change(ctx context.Context, next func(*ring.Ring) (*ring.Ring, error)) error {
 	for {
 		current, err := k.node.config.Membership.Document(ctx)
 		if err != nil {
-			return nil, fmt.Errorf("read the ring document: %w", err)
+			return fmt.Errorf("read the ring document: %w", err)
 		}
 		if current.Version == 0 {
-			return nil, errors.New("the store has no ring document; a member will put it back")
+			return errors.New("the store has no ring document; a member will put it back")
 		}
 		before, err := decodeRing(current.Data)
 		if err != nil {
-			return nil, err
+			return err
 		}
 		after, err := next(before)
 		if err != nil || after == before {
-			return before, err
+			return err
 		}
 		published, err := k.publish(ctx, current, after)
 		if errors.Is(err, membership.ErrConflict) {
 			continue
 		}
 		if err != nil {
-			return nil, err
+			return err
 		}
-		return published, k.adopt(published)
+		return k.adopt(published)
 	}
 }

@@ -64,7 +64,7 @@ func three(t *testing.T) []*Client {
 	}
 	t.Cleanup(func() {
 		for _, c := range clients {
-			if err := c.node.Shutdown(context.Background()); err != nil {
+			if err := c.sender.(*torc.Node).Shutdown(context.Background()); err != nil {
 				t.Error(err)
 			}
 		}
@@ -160,8 +160,7 @@ func TestClockFarAheadIsRefused(t *testing.T) {
 		c := three(t)[0]
 		c.clock.now = func() time.Time { return time.Now().Add(2 * MaxDrift) }
 		_, err := c.Store(t.Context(), []byte("k"), Value{})
-		var short *torc.QuorumError
-		if !errors.As(err, &short) {
+		if _, ok := errors.AsType[*torc.QuorumError](err); !ok {
 			t.Errorf("a store from two minutes ahead: %v", err)
 		}
 	})
@@ -181,7 +180,7 @@ func TestWritersOfOneKeyAgree(t *testing.T) {
 		}
 		wg.Wait()
 		synctest.Wait()
-		replies, err := clients[0].service.fetch.All(t.Context(), clients[0].node, &kvpb.Fetch{Key: []byte("k")})
+		replies, err := clients[0].service.fetch.All(t.Context(), clients[0].sender, &kvpb.Fetch{Key: []byte("k")})
 		if err != nil || len(replies) != 3 {
 			t.Fatalf("%d replies, %v", len(replies), err)
 		}

@@ -68,7 +68,7 @@ func TestRangesAndLines(t *testing.T) {
 	if got := ranges(transfers); !slices.Equal(got, []string{"0-2", "5", "7-8"}) {
 		t.Errorf("ranges %q", got)
 	}
-	for _, line := range strings.Split(wrapped("  a > b  99:", slices.Repeat([]string{"1000-1001"}, 30)), "\n") {
+	for line := range strings.SplitSeq(wrapped("  a > b  99:", slices.Repeat([]string{"1000-1001"}, 30)), "\n") {
 		if len(line) > lineWidth {
 			t.Errorf("%q is longer than %d", line, lineWidth)
 		}

@@ -41,7 +41,7 @@ func named(names ...NodeName) (members []Member) {
 	return members
 }
 
-// lettersOf names the first n members a, b, c, …
+// lettersOf names the first n members a, b, c and so on.
 func lettersOf(n int) (names []NodeName) {
 	for i := range n {
 		names = append(names, NodeName(lettered(i, 1)))
@@ -117,7 +117,7 @@ func assertError(t *testing.T, err error, want string) {
 func ringOf(t testing.TB, owners string) *Ring {
 	t.Helper()
 	s := State{ClusterID: "demo", Epoch: 1, Hash: HashName, TargetN: 3}
-	for _, word := range strings.Fields(owners) {
+	for word := range strings.FieldsSeq(owners) {
 		s.Owners = append(s.Owners, NodeName(word))
 	}
 	for _, name := range slices.Compact(slices.Sorted(slices.Values(s.Owners))) {

@@ -81,18 +81,21 @@ func TestStatusWords(t *testing.T) {
 }
 
 func TestStatusInJSON(t *testing.T) {
-	text, err := json.Marshal(Member{Name: "a", Status: Leaving})
-	if err != nil || !strings.Contains(string(text), `"Status":"leaving"`) {
+	type entry struct {
+		Status Status `json:"status"`
+	}
+	text, err := json.Marshal(entry{Leaving})
+	if err != nil || string(text) != `{"status":"leaving"}` {
 		t.Errorf("%s, %v", text, err)
 	}
-	var m Member
-	if err := json.Unmarshal(text, &m); err != nil || m.Status != Leaving {
-		t.Errorf("read %v, %v", m, err)
+	var e entry
+	if err := json.Unmarshal(text, &e); err != nil || e.Status != Leaving {
+		t.Errorf("read %v, %v", e, err)
 	}
-	if err := json.Unmarshal([]byte(`{"Status":"retired"}`), &m); err == nil {
+	if err := json.Unmarshal([]byte(`{"status":"retired"}`), &e); err == nil {
 		t.Error("an unknown status was read")
 	}
-	if _, err := json.Marshal(Member{}); err == nil {
+	if _, err := json.Marshal(entry{}); err == nil {
 		t.Error("a member without a status was written")
 	}
 }

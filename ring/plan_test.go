@@ -172,7 +172,7 @@ func TestAPlanDuringTransfers(t *testing.T) {
 // A restart of a node, or a node that shows up, must not set off transfers, not
 // even in a ring that is out of balance.
 func TestSomeChangesMoveNothing(t *testing.T) {
-	r := ringOf(t, "a a a a b c")
+	r := ringOf(t, "a a a a b c") //nolint:dupword // the owners of a ring
 	for _, change := range []Change{
 		Update(Member{Name: "a", Address: "10.0.0.1:7001", Incarnation: 2}),
 		Announce(Member{Name: "d"}),

@@ -25,7 +25,7 @@ func TestBoardKeepsItsTables(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		b, start, window := anyBoard(t)
 		fresh := newBoard(start, b.members, window)
-		for p := len(start) - 1; p >= 0; p-- { // in another order
+		for p := range slices.Backward(start) { // in another order
 			fresh.give(p, b.owner[p])
 		}
 		if !slices.Equal(b.tension, fresh.tension) || !slices.Equal(b.have, fresh.have) {
