@@ -7,6 +7,7 @@
 
 GO       ?= go
 TOOL     := $(GO) tool -modfile=tools/go.mod
+CONSUL   := bin/consul
 BUF      := $(TOOL) buf
 LINT     := $(TOOL) golangci-lint
 
@@ -16,7 +17,7 @@ TESTFLAGS ?=
 FUZZTIME  ?= 10s
 
 # CHECKS are the steps of `make check`, the cheap and the telling ones first.
-CHECKS := tools check-format vet check-proto check-generated lint test race
+CHECKS := tools check-format vet check-proto check-generated lint consul test race
 
 .DEFAULT_GOAL := help
 
@@ -31,18 +32,22 @@ build: ## Compile everything, and the node program to bin/node
 	$(GO) build ./...
 	$(GO) build -o bin/ ./cmd/node
 
+.PHONY: agent
+agent: $(CONSUL) ## Run a Consul dev agent on 127.0.0.1:8500 until ^C; it forgets all
+	$(CONSUL) agent -dev -bind=127.0.0.1 -client=127.0.0.1 -log-level=info -hcl='disable_update_check = true'
+
 ## Test
 
 .PHONY: test
-test: ## Run all tests, in random order
+test: $(CONSUL) ## Run all tests, in random order
 	$(GO) test -shuffle=on $(TESTFLAGS) ./...
 
 .PHONY: race
-race: ## Run all tests with the race detector
+race: $(CONSUL) ## Run all tests with the race detector
 	$(GO) test -race -shuffle=on $(TESTFLAGS) ./...
 
 .PHONY: cover
-cover: ## Measure coverage: a line for each function, and build/cover.html
+cover: $(CONSUL) ## Measure coverage: a line for each function, and build/cover.html
 	@mkdir -p build
 	$(GO) test -coverpkg=./... -coverprofile=build/cover.out $(TESTFLAGS) ./...
 	$(GO) tool cover -html=build/cover.out -o build/cover.html
@@ -60,6 +65,18 @@ fuzz: ## Try every fuzz target for FUZZTIME (10s)
 .PHONY: bench
 bench: ## Measure coordinated requests beside a plain-Go twin
 	$(GO) run ./internal/bench/cmd/bench
+
+# The membership tests run against the real Consul, built from its published
+# module at the version in tools/consul/go.mod. It takes some eight minutes on 2
+# cores the first time; the Go cache keeps its packages, so that a build after
+# `make clean` only links (20 s). It is for tests and development, and never part
+# of what this repository publishes. -s -w leaves out what a debugger needs.
+.PHONY: consul
+consul: $(CONSUL) ## Build the real Consul to bin/consul (8 min once, then cached)
+
+$(CONSUL): tools/consul/go.mod tools/consul/go.sum
+	$(GO) -C tools/consul build -ldflags='-s -w' -o $(CURDIR)/$@ github.com/hashicorp/consul
+	@touch $@
 
 ## Change
 

@@ -76,9 +76,13 @@ func TestJoinUnderLoad(t *testing.T) {
 			})
 		}
 		c.SetDelay(3 * time.Millisecond)
-		c.joinWhile(t, "d", 12*time.Second)
+		time.Sleep(time.Second)
+		joins := newPuppet(torc.Quorum{N: 3})
+		d := c.start("d", 1, joins)
+		time.Sleep(12 * time.Second)
 		close(stop)
 		wg.Wait()
+		c.nodes["d"], c.puppets["d"] = d, joins
 		for _, on := range []torc.NodeName{"a", "b", "c"} {
 			for i := range written {
 				key := fmt.Sprintf("%s-%d", on, i)
@@ -98,15 +102,6 @@ func TestJoinUnderLoad(t *testing.T) {
 			}
 		}
 	})
-}
-
-func (c *cluster) joinWhile(t *testing.T, name torc.NodeName, d time.Duration) {
-	t.Helper()
-	time.Sleep(time.Second)
-	puppet := newPuppet(torc.Quorum{N: 3})
-	node := c.start(name, 1, puppet)
-	time.Sleep(d)
-	c.puppets[name], c.nodes[name] = puppet, node
 }
 
 func TestNodeThatLeavesOwnsNothing(t *testing.T) {

@@ -69,7 +69,7 @@ func (p *vnodeProxy) retire() {
 	h := p.moving.vnode
 	p.mu.Unlock()
 	if h != nil {
-		p.node.system.Root.Stop(h.pid)
+		h.end(p.node.system)
 		<-h.vnode.stopped
 	}
 	p.release()

@@ -35,6 +35,12 @@ type vnodeHandle struct {
 	vnode   *vnode
 	mailbox *mailbox
 	pid     *actor.PID // private; never leaves the node
+	ending  sync.Once
+}
+
+// end stops the vnode's actor. A second stop would be a dead letter.
+func (h *vnodeHandle) end(system *actor.ActorSystem) {
+	h.ending.Do(func() { system.Root.Stop(h.pid) })
 }
 
 var _ actor.Process = (*vnodeProxy)(nil)
@@ -171,7 +177,7 @@ func (p *vnodeProxy) close(code transportpb.Code) <-chan struct{} {
 	}
 	h.mailbox.Close(code)
 	p.active.Store(nil)
-	p.node.system.Root.Stop(h.pid)
+	h.end(p.node.system)
 	return h.vnode.stopped
 }
 
