@@ -37,10 +37,16 @@ func startCluster(t testing.TB, q torc.Quorum, names ...torc.NodeName) *cluster 
 
 func startClusterIn(t testing.TB, mode torc.Rebalance, q torc.Quorum, names ...torc.NodeName) *cluster {
 	t.Helper()
-	c := &cluster{
-		Network: torc.NewNetwork(), t: t, store: local.NewStore(), rebalance: mode,
-		nodes: map[torc.NodeName]*torc.Node{}, puppets: map[torc.NodeName]*puppet{},
-	}
+	c := &cluster{Network: torc.NewNetwork(), rebalance: mode}
+	c.startAll(t, q, names)
+	return c
+}
+
+// startAll starts the nodes over c.Network, or over TCP if there is none.
+func (c *cluster) startAll(t testing.TB, q torc.Quorum, names []torc.NodeName) {
+	t.Helper()
+	c.t, c.store = t, local.NewStore()
+	c.nodes, c.puppets = map[torc.NodeName]*torc.Node{}, map[torc.NodeName]*puppet{}
 	var wg sync.WaitGroup
 	var mu sync.Mutex
 	for _, name := range names {
@@ -55,7 +61,6 @@ func startClusterIn(t testing.TB, mode torc.Rebalance, q torc.Quorum, names ...t
 	}
 	wg.Wait()
 	t.Cleanup(c.shutdown)
-	return c
 }
 
 func (c *cluster) start(name torc.NodeName, bootstrap int, p *puppet) *torc.Node {
@@ -156,6 +161,54 @@ func loseOne(t *testing.T, lose func(*cluster)) {
 		if len(nodes) != 3 || nodes["c"] {
 			t.Fatalf("partition %d would go to %v", p, nodes)
 		}
+	}
+}
+
+// TestLosingOneOfFiveOverTCP: the same over the real transport, where it is a
+// broken connection that tells.
+func TestLosingOneOfFiveOverTCP(t *testing.T) {
+	c := &cluster{}
+	c.startAll(t, torc.Quorum{N: 3}, five())
+	for _, key := range someKeys(300) {
+		if err := c.put("a", key, torc.W(3)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	c.stop("c")
+	for i, key := range someKeys(300) {
+		on := torc.NodeName([]string{"a", "b", "d", "e"}[i%4])
+		if got, err := c.get(on, key, torc.R(2)); err != nil || got != key {
+			t.Fatalf("%s reads %s as %q: %v", on, key, got, err)
+		}
+		if err := c.put(on, key, torc.W(2)); err != nil {
+			t.Fatalf("%s writes %s: %v", on, key, err)
+		}
+	}
+}
+
+// TestReplicasOnOtherMachines: errors, panics and large values are the same when
+// they come over the network.
+func TestReplicasOnOtherMachines(t *testing.T) {
+	c := &cluster{}
+	c.startAll(t, torc.Quorum{N: 3}, []torc.NodeName{"a", "b", "c"})
+	do := func(cmd *testingpb.Act) error {
+		_, err := c.puppets["a"].act.Do(t.Context(), c.nodes["a"], cmd, torc.W(3))
+		return err
+	}
+	for verb, want := range map[string]error{"fail": torc.ErrFailed, "invalid": torc.ErrInvalid, "panic": torc.ErrPanic} {
+		err := do(act(verb))
+		short, ok := errors.AsType[*torc.QuorumError](err)
+		if !ok || !errors.Is(err, want) || short.Got != 0 {
+			t.Errorf("%s: %v", verb, err)
+		}
+	}
+	large := make([]byte, torc.MaxMessageBytes-100)
+	if err := do(&testingpb.Act{Key: []byte("large"), Value: large}); err != nil {
+		t.Errorf("the largest command: %v", err)
+	}
+	seen, err := c.puppets["b"].look.Do(t.Context(), c.nodes["b"], &testingpb.Look{Key: []byte("large")}, torc.R(3))
+	if err != nil || !bytes.Equal(seen.GetValue(), large) {
+		t.Errorf("read %d bytes, %v", len(seen.GetValue()), err)
 	}
 }
 

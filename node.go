@@ -29,6 +29,14 @@ type Config struct {
 	// port on loopback.
 	Listen string
 
+	// TLS makes the connections between members authenticated and encrypted; nil
+	// leaves both out. All members of a cluster have it, or none.
+	TLS *TLS
+
+	// Insecure lets a node without TLS listen off loopback, where whoever reaches
+	// its port may read and write everything. Without either it does not start.
+	Insecure bool
+
 	// Network, if not nil, connects the node to others of this process without
 	// sockets, for tests. Listen is then not used.
 	Network *Network
@@ -45,8 +53,8 @@ type Config struct {
 	RingSize int
 
 	// TargetN is how many consecutive partitions the ring keeps on distinct
-	// members, if this node creates it: at least the N of every service. The
-	// default is [ring.DefaultTargetN].
+	// members, if this node creates it. The default is the largest N of its
+	// services, and at least [ring.DefaultTargetN].
 	TargetN int
 
 	// Bootstrap is how many members the first ring waits for; the default is 1.
@@ -99,6 +107,11 @@ const (
 // anyPort listens on loopback at a port that is free.
 const anyPort = "127.0.0.1:0"
 
+// TLS names the files, in PEM, by which a node is known to its peers, and knows
+// them: the CA of the cluster, the node's certificate, whose DNS names have that
+// of the node among them, and its key. They are read again when they change.
+type TLS = actors.TLS
+
 // Network connects nodes of one process without sockets. All goroutines and
 // timers of such nodes work inside a testing/synctest bubble.
 type Network = actors.Network
@@ -149,7 +162,9 @@ func (c Config) lower(services []Registration) actors.Config {
 	case alone:
 		lowered.Transport = NewNetwork().Transport(c.Name)
 	default:
-		lowered.Transport = actors.NewRemote(actors.RemoteConfig{Listen: cmp.Or(c.Listen, anyPort)})
+		lowered.Transport = actors.NewRemote(actors.RemoteConfig{
+			Listen: cmp.Or(c.Listen, anyPort), Name: c.Name, TLS: c.TLS, Insecure: c.Insecure,
+		})
 	}
 	return lowered
 }

@@ -132,7 +132,9 @@ func quorumOf(m *Method, call Call) coordinator.Quorum {
 		q.Need = *call.W
 	}
 	if call.All {
-		q.Need = q.N
+		// The answer is given when the request closes. With any more than one
+		// reply needed, it could close earlier, as impossible.
+		q.Need, q.Primaries, q.Nodes = 1, 0, 0
 	}
 	return q
 }

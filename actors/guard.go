@@ -2,6 +2,7 @@ package actors
 
 import (
 	"context"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
@@ -21,21 +22,31 @@ import (
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/encoding/protowire"
 	"google.golang.org/protobuf/proto"
+
+	"github.com/torc-io/torc/internal/certs"
 )
 
 // The reasons for which something from the network is refused. Those of the
-// first group end the stream that it came by: no version of this software sends
-// such a thing. Those of the second drop one message and go on with the next,
+// first group end the connection, before anything was said; see [TLS]. Those of
+// the second end the stream that it came by: no version of this software sends
+// such a thing. Those of the third drop one message and go on with the next,
 // since a newer node, or one that heard of a member earlier than we did, may
 // well send it.
 const (
+	reasonHandshake     = "TLS handshake"       // not TLS 1.3, or cut short
+	reasonNoCertificate = "no certificate"      // of a peer that speaks TLS
+	reasonAuthority     = "foreign certificate" // of another CA
+	reasonExpired       = "certificate expired" // or not yet valid
+	reasonCertificate   = "bad certificate"     // not for this use, or not well-formed
+	reasonName          = "certificate name"    // that of another node
+
 	reasonUnary       = "unary call"               // nodes make none; two of Proto.Actor's crash
 	reasonSessions    = "too many streams"         // see maxSessions
 	reasonFrame       = "not a frame for a server" // neither ConnectRequest nor MessageBatch
 	reasonUndecoded   = "undecodable frame"        // not a RemoteMessage
 	reasonEntries     = "too many entries"         // in the lists of a batch
 	reasonHeader      = "message header"           // we send none
-	reasonStranger    = "unknown peer"             // connects from an address that is not a peer's
+	reasonStranger    = "unknown peer"             // says to have an address that is not, or no longer, a member's
 	reasonConnect     = "bad connect request"      // a client's, or the second one
 	reasonUnconnected = "batch before connect"     // nobody knows who is speaking
 	reasonNil         = "missing entry"            // a null in a list
@@ -48,6 +59,7 @@ const (
 	reasonTargetAddress = "target elsewhere" // we are no relay
 	reasonTarget        = "target id"        // see Policy.Target
 	reasonSender        = "sender"           // see Policy.admit
+	reasonClaim         = "claimed node"     // it speaks for another than its certificate
 	reasonNoProcess     = "no such process"  // allowed, but not there
 	reasonPanic         = "panic"            // in the process that took the message
 )
@@ -84,19 +96,21 @@ type guard struct {
 
 	system   *actor.ActorSystem
 	policy   Policy
+	identity *certs.Identity // nil without TLS
 	sessions atomic.Int64
 
 	mu     sync.Mutex
 	warned map[string]time.Time // when a reason was last logged
 }
 
-func newGuard(system *actor.ActorSystem, p Policy) *guard {
-	return &guard{system: system, policy: p.withDefaults(), warned: make(map[string]time.Time)}
+func newGuard(system *actor.ActorSystem, p Policy, identity *certs.Identity) *guard {
+	return &guard{system: system, policy: p.withDefaults(), identity: identity, warned: make(map[string]time.Time)}
 }
 
 // options make a gRPC server look at what it gets before it decodes it.
 func (g *guard) options() []grpc.ServerOption {
 	return []grpc.ServerOption{
+		grpc.Creds(g.serverCredentials()),
 		grpc.UnaryInterceptor(g.unary),
 		grpc.ForceServerCodecV2(&frameCodec{encoding.GetCodecV2(grpcproto.Name), g}),
 		grpc.MaxRecvMsgSize(maxFrameBytes),
@@ -141,7 +155,7 @@ func (g *guard) Receive(stream remote.Remoting_ReceiveServer) (err error) {
 	if g.sessions.Add(1) > maxSessions {
 		return g.refuse(reasonSessions, "", fmt.Sprintf("the limit is %d", maxSessions))
 	}
-	return g.newSession().serve(stream)
+	return g.newSession(certificateOf(stream.Context())).serve(stream)
 }
 
 // panicked reports a panic that was caused by what came from the network.
@@ -154,11 +168,17 @@ func (g *guard) panicked(from string, r any) error {
 // session is one stream from a peer. Its goroutine alone uses it.
 type session struct {
 	*guard
-	self string
+
+	self        string
+	certificate *x509.Certificate // nil without TLS
+
 	peer string // its address, once it has introduced itself
+	name string // of the member who lives there
 }
 
-func (g *guard) newSession() *session { return &session{guard: g, self: g.system.Address()} }
+func (g *guard) newSession(certificate *x509.Certificate) *session {
+	return &session{guard: g, self: g.system.Address(), certificate: certificate}
+}
 
 // serve takes frames until the stream ends or breaks the rules.
 func (s *session) serve(stream remote.Remoting_ReceiveServer) error {
@@ -196,8 +216,7 @@ func (s *session) take(frame *remote.RemoteMessage) (answer *remote.RemoteMessag
 	}
 }
 
-// connect learns who is speaking. Until connections are authenticated this is
-// only their word for it.
+// connect learns who is speaking. Without TLS this is only their word for it.
 func (s *session) connect(c *remote.ConnectRequest) (answer *remote.RemoteMessage, err error) {
 	server := c.GetServerConnection()
 	switch {
@@ -205,18 +224,40 @@ func (s *session) connect(c *remote.ConnectRequest) (answer *remote.RemoteMessag
 		return nil, s.refuse(reasonConnect, s.peer, "a second one")
 	case server == nil:
 		return nil, s.refuse(reasonConnect, "", "not from a server")
-	case !s.policy.Peer(server.GetAddress()):
-		return nil, s.refuse(reasonStranger, server.GetAddress(), "not the address of a member of the cluster")
+	}
+	if s.name, err = s.memberAt(server.GetAddress()); err != nil {
+		return nil, err
 	}
 	s.peer = server.GetAddress()
 	response := &remote.ConnectResponse{MemberId: s.system.ID}
 	return &remote.RemoteMessage{MessageType: &remote.RemoteMessage_ConnectResponse{ConnectResponse: response}}, nil
 }
 
-// batch delivers the messages of a batch that is sound as a whole.
+// memberAt returns the member who lives at an address, if the peer may speak for
+// it.
+func (s *session) memberAt(address string) (name string, err error) {
+	name, known := s.policy.Peer(address)
+	switch {
+	case !known:
+		return "", s.refuse(reasonStranger, address, "not the address of a member of the cluster")
+	case s.identity == nil:
+		return name, nil
+	case s.certificate == nil || !certs.Names(s.certificate, name):
+		return "", s.refuse(reasonName, address, fmt.Sprintf("it is the address of %s, and the certificate is for %s; give each node one of its own",
+			name, namesIn(s.certificate)))
+	}
+	return name, nil
+}
+
+// batch delivers the messages of a batch that is sound as a whole. Whether the
+// peer is a member is asked each time: one that was removed must not go on by
+// the stream that it has.
 func (s *session) batch(b *remote.MessageBatch) error {
 	if s.peer == "" {
 		return s.refuse(reasonUnconnected, "", "send a ConnectRequest first")
+	}
+	if _, err := s.memberAt(s.peer); err != nil {
+		return err
 	}
 	if reason, detail := checkBatch(b); reason != "" {
 		return s.refuse(reason, s.peer, detail)
@@ -302,7 +343,21 @@ func (s *session) envelope(b *remote.MessageBatch, e *remote.MessageEnvelope) (r
 	if err := proto.Unmarshal(e.GetMessageData(), msg); err != nil {
 		return reasonPayload, fmt.Sprintf("%s: %v", name, err)
 	}
+	if claimed := s.claims(msg); claimed != "" {
+		return reasonClaim, fmt.Sprintf("%s of %s by %s", name, claimed, s.name)
+	}
 	return s.deliver(target, sender, msg)
+}
+
+// claims returns the node that a message says to be of, if the certificate at the
+// other end shows that it is not; otherwise "". Replies count towards quorums
+// and heartbeats keep their node alive, so nobody sends those of another.
+func (s *session) claims(msg proto.Message) (node string) {
+	m, ok := msg.(interface{ GetNode() string })
+	if s.certificate == nil || !ok || m.GetNode() == s.name {
+		return ""
+	}
+	return m.GetNode()
 }
 
 // withRequest returns pid as the address of one request. A PID of the batch is

@@ -47,8 +47,8 @@ func FuzzGuard(f *testing.F) {
 	s.ProcessRegistry.Add(got, inboxID)
 	g := newGuard(s, Policy{
 		Target: func(id string) bool { return id == inboxID || id == "ghost" },
-		Peer:   func(address string) bool { return address == friend },
-	})
+		Peer:   func(address string) (string, bool) { return "friend", address == friend },
+	}, nil)
 	codec := &frameCodec{encoding.GetCodecV2(grpcproto.Name), g}
 	f.Fuzz(func(t *testing.T, data []byte, alien bool) {
 		var scanned, unscanned remote.RemoteMessage
@@ -60,7 +60,7 @@ func FuzzGuard(f *testing.F) {
 			frames = append(frames, &unscanned)
 		}
 		for _, frame := range frames {
-			session := g.newSession()
+			session := g.newSession(nil)
 			if !alien {
 				session.peer = friend
 			}

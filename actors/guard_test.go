@@ -18,6 +18,7 @@ import (
 	"github.com/asynkron/protoactor-go/remote"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/encoding"
 	grpcproto "google.golang.org/grpc/encoding/proto"
@@ -211,23 +212,68 @@ type bomb struct{ inbox }
 
 func (bomb) SendUserMessage(*actor.PID, any) { panic("bomb") }
 
-// newVictim starts a node that knows friend, and a second friend to see how it is.
-func newVictim(t testing.TB) (victim, witness *wireNode) {
-	witness = newRemoteNode(t, "127.0.0.1:0")
-	knows := func(address string) bool { return address == friend || address == witness.address }
-	victim = newWireNode(t, NewRemote(RemoteConfig{Listen: "127.0.0.1:0"}), knows)
-	victim.system.ProcessRegistry.Add(bomb{victim.inbox}, "bomb")
-	return victim, witness
+// victim is a node that is attacked, as friend, who is its peer.
+type victim struct {
+	*wireNode
+
+	door    door
+	witness *wireNode // another peer, to see how it is
 }
 
-// dial opens a stream to a victim, as an attacker does.
-func dial(t testing.TB, address string) (remote.RemotingClient, remote.Remoting_ReceiveClient) {
+// door is how an attacker gets at a node.
+type door struct {
+	address string
+	key     credentials.TransportCredentials
+}
+
+func unlocked(address string) door { return door{address, insecure.NewCredentials()} }
+
+// newVictim starts a victim without TLS.
+func newVictim(t testing.TB) *victim {
+	v := &victim{witness: newRemoteNode(t, "127.0.0.1:0")}
+	knows := func(address string) bool { return address == friend || address == v.witness.address }
+	return v.born(newWireNode(t, NewRemote(RemoteConfig{Listen: "127.0.0.1:0"}), knows), insecure.NewCredentials())
+}
+
+// newSecureVictim starts one with TLS, and gives the attacker friend's certificate.
+func newSecureVictim(t testing.TB) *victim {
+	c := newSecureCluster(t)
+	v := &victim{witness: c.node("witness")}
+	c.live(friend, "friend")
+	return v.born(c.node("victim"), c.key("friend", "victim"))
+}
+
+func (v *victim) born(n *wireNode, key credentials.TransportCredentials) *victim {
+	v.wireNode, v.door = n, door{n.address, key}
+	n.system.ProcessRegistry.Add(bomb{n.inbox}, "bomb")
+	return v
+}
+
+// onEachVictim runs a test against both.
+func onEachVictim(t *testing.T, test func(*testing.T, *victim)) {
+	for name, start := range map[string]func(testing.TB) *victim{"plain": newVictim, "TLS": newSecureVictim} {
+		t.Run(name, func(t *testing.T) {
+			noLeaks(t)
+			test(t, start(t))
+		})
+	}
+}
+
+// connect prepares a connection, as an attacker does.
+func (d door) connect(t testing.TB) *grpc.ClientConn {
 	t.Helper()
-	conn, err := grpc.NewClient("passthrough:///"+address, grpc.WithTransportCredentials(insecure.NewCredentials()))
+	conn, err := grpc.NewClient("passthrough:///"+d.address, grpc.WithTransportCredentials(d.key))
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { conn.Close() })
+	return conn
+}
+
+// dial opens a stream.
+func dial(t testing.TB, d door) (remote.RemotingClient, remote.Remoting_ReceiveClient) {
+	t.Helper()
+	conn := d.connect(t)
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	t.Cleanup(cancel)
 	client := remote.NewRemotingClient(conn)
@@ -239,9 +285,9 @@ func dial(t testing.TB, address string) (remote.RemotingClient, remote.Remoting_
 }
 
 // launch sends an attack.
-func (a attack) launch(t testing.TB, address string) remote.Remoting_ReceiveClient {
+func (a attack) launch(t testing.TB, d door) remote.Remoting_ReceiveClient {
 	t.Helper()
-	_, stream := dial(t, address)
+	_, stream := dial(t, d)
 	if !a.alien {
 		if err := stream.Send(introduce(friend)); err != nil {
 			t.Fatal(err)
@@ -250,53 +296,56 @@ func (a attack) launch(t testing.TB, address string) remote.Remoting_ReceiveClie
 			t.Fatalf("connect: %v, %v", answer, err)
 		}
 	}
-	if err := stream.Send(a.frame(address)); err != nil {
+	if err := stream.Send(a.frame(d.address)); err != nil {
 		t.Fatal(err)
 	}
 	return stream
 }
 
 // unharmed fails unless the victim answers its friend and nothing else happened.
-func unharmed(t *testing.T, victim, witness *wireNode) {
+func (v *victim) unharmed(t *testing.T) {
 	t.Helper()
-	witness.ask(victim)
-	if n := len(victim.inbox); n > 0 {
-		t.Errorf("%d messages got through: %v", n, <-victim.inbox)
+	v.witness.ask(v.wireNode)
+	if n := len(v.inbox); n > 0 {
+		t.Errorf("%d messages got through: %v", n, <-v.inbox)
 	}
 }
 
-// wantReason fails unless that is what the victim counted.
-func wantReason(t *testing.T, victim *wireNode, reason string) {
+// wantReason fails unless that is what the node counted next.
+func (n *wireNode) wantReason(t *testing.T, reason string) {
 	t.Helper()
-	if got := await(t, victim.rejected, "a refusal"); got != reason {
+	if got := await(t, n.rejected, "a refusal"); got != reason {
 		t.Errorf("refused for %q, want %q", got, reason)
 	}
 }
 
 func TestGuardSurvives(t *testing.T) {
-	noLeaks(t)
-	victim, witness := newVictim(t)
-	for _, a := range attacks {
-		t.Run(a.name, func(t *testing.T) {
-			stream := a.launch(t, victim.address)
-			if a.reason != "" {
-				wantReason(t, victim, a.reason)
-			}
-			if a.ends {
-				if _, err := stream.Recv(); err == nil || errors.Is(err, io.EOF) {
-					t.Errorf("the stream ended with %v", err)
-				}
-			} else { // the next message gets through
-				if err := stream.Send(batch(func(*remote.MessageBatch) {})(victim.address)); err != nil {
-					t.Fatal(err)
-				}
-				if got := victim.next(); fmt.Sprintf("%T", got.msg) != "*transportpb.Heartbeat" {
-					t.Errorf("got %v", got)
-				}
-			}
-			unharmed(t, victim, witness)
-		})
+	onEachVictim(t, func(t *testing.T, v *victim) {
+		for _, a := range attacks {
+			t.Run(a.name, func(t *testing.T) { v.survives(t, a) })
+		}
+	})
+}
+
+// survives fails unless an attack is refused, and no more than that happens.
+func (v *victim) survives(t *testing.T, a attack) {
+	stream := a.launch(t, v.door)
+	if a.reason != "" {
+		v.wantReason(t, a.reason)
 	}
+	if a.ends {
+		if _, err := stream.Recv(); err == nil || errors.Is(err, io.EOF) {
+			t.Errorf("the stream ended with %v", err)
+		}
+	} else { // the next message gets through
+		if err := stream.Send(batch(func(*remote.MessageBatch) {})(v.address)); err != nil {
+			t.Fatal(err)
+		}
+		if got := v.next(); fmt.Sprintf("%T", got.msg) != "*transportpb.Heartbeat" {
+			t.Errorf("got %v", got)
+		}
+	}
+	v.unharmed(t)
 }
 
 // TestGuardIsNeeded launches the same attacks at a process with Proto.Actor's
@@ -309,14 +358,14 @@ func TestGuardIsNeeded(t *testing.T) {
 		if a.kills {
 			t.Run(a.name, func(t *testing.T) {
 				stock := startStock(t)
-				a.launch(t, stock.address)
+				a.launch(t, unlocked(stock.address))
 				await(t, stock.died, "the end of the process")
 			})
 		}
 	}
 	t.Run("ListProcesses", func(t *testing.T) {
 		stock := startStock(t)
-		client, stream := dial(t, stock.address)
+		client, stream := dial(t, unlocked(stock.address))
 		_, err := client.ListProcesses(stream.Context(), &remote.ListProcessesRequest{})
 		await(t, stock.died, "the end of the process")
 		if err == nil {
@@ -399,10 +448,10 @@ func TestGuardStockProcess(t *testing.T) {
 	select {}
 }
 
-func TestGuardRefusesUnaryCalls(t *testing.T) {
-	noLeaks(t)
-	victim, witness := newVictim(t)
-	client, stream := dial(t, victim.address)
+func TestGuardRefusesUnaryCalls(t *testing.T) { onEachVictim(t, refusesUnaryCalls) }
+
+func refusesUnaryCalls(t *testing.T, v *victim) {
+	client, stream := dial(t, v.door)
 	ctx := stream.Context()
 	calls := map[string]func() error{
 		"ListProcesses": func() error {
@@ -418,78 +467,78 @@ func TestGuardRefusesUnaryCalls(t *testing.T) {
 		if err := call(); status.Code(err) != codes.PermissionDenied {
 			t.Errorf("%s: %v", name, err)
 		}
-		wantReason(t, victim, reasonUnary)
+		v.wantReason(t, reasonUnary)
 	}
-	unharmed(t, victim, witness)
+	v.unharmed(t)
 }
 
-func TestGuardRefusesUnknownMethods(t *testing.T) {
-	noLeaks(t)
-	victim, witness := newVictim(t)
-	conn, err := grpc.NewClient("passthrough:///"+victim.address, grpc.WithTransportCredentials(insecure.NewCredentials()))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer conn.Close()
+func TestGuardRefusesUnknownMethods(t *testing.T) { onEachVictim(t, refusesUnknownMethods) }
+
+func refusesUnknownMethods(t *testing.T, v *victim) {
+	conn := v.door.connect(t)
 	for _, method := range []string{"/remote.Remoting/NoSuchMethod", "/no.such.Service/Method", "/", "nonsense"} {
 		err := conn.Invoke(context.Background(), method, &remote.ListProcessesRequest{}, &remote.ListProcessesResponse{})
 		if status.Code(err) != codes.Unimplemented {
 			t.Errorf("%s: %v", method, err)
 		}
 	}
-	unharmed(t, victim, witness)
+	v.unharmed(t)
 }
 
 // TestGuardSurvivesNoise writes to the port what is not gRPC.
-func TestGuardSurvivesNoise(t *testing.T) {
-	noLeaks(t)
-	victim, witness := newVictim(t)
+func TestGuardSurvivesNoise(t *testing.T) { onEachVictim(t, survivesNoise) }
+
+func survivesNoise(t *testing.T, v *victim) {
 	noise := map[string]string{
 		"random bytes": "\x00\xff\x13\x37 nonsense \x00\x00\x00\x01",
 		"HTTP/1":       "GET / HTTP/1.1\r\nHost: x\r\n\r\n",
 		"HTTP/2 and then random bytes": "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" +
 			"\x00\xff\x13\x37\x00\xff\x13\x37\x00\xff\x13\x37\x00\xff\x13\x37\x00\xff\x13\x37",
-		"TLS": "\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",
+		"TLS, cut short":            "\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",
+		"TLS, a hello of nonsense":  "\x16\x03\x01\x00\x10\x01\x00\x00\x0c" + strings.Repeat("\xff", 12),
+		"TLS, a record of 64 KB":    "\x16\x03\x01\xff\xff" + strings.Repeat("\xff", 1<<16),
+		"TLS, data before anything": "\x17\x03\x03\x00\x04\x00\x00\x00\x00",
 	}
 	for name, bytes := range noise {
 		t.Run(name, func(t *testing.T) {
-			conn, err := net.Dial("tcp", victim.address)
+			conn, err := net.Dial("tcp", v.address)
 			if err != nil {
 				t.Fatal(err)
 			}
-			defer conn.Close()
-			if _, err := io.WriteString(conn, bytes); err != nil {
-				t.Fatal(err)
+			_, _ = io.WriteString(conn, bytes) // the victim may hang up before the end
+			v.unharmed(t)
+			conn.Close()
+			if v.door.key.Info().SecurityProtocol == "tls" {
+				v.wantReason(t, reasonHandshake)
 			}
-			unharmed(t, victim, witness)
 		})
 	}
 }
 
-func TestGuardSurvivesIdleConnections(t *testing.T) {
-	noLeaks(t)
-	victim, witness := newVictim(t)
+func TestGuardSurvivesIdleConnections(t *testing.T) { onEachVictim(t, survivesIdleConnections) }
+
+func survivesIdleConnections(t *testing.T, v *victim) {
 	for range 1000 {
-		conn, err := net.Dial("tcp", victim.address)
+		conn, err := net.Dial("tcp", v.address)
 		if err != nil {
 			t.Fatal(err)
 		}
 		t.Cleanup(func() { conn.Close() })
 	}
-	unharmed(t, victim, witness)
+	v.unharmed(t)
 }
 
 // TestGuardBoundsSessions opens more streams than a cluster has nodes.
 func TestGuardBoundsSessions(t *testing.T) {
 	noLeaks(t)
-	victim, _ := newVictim(t)
-	g := newGuard(victim.system, victim.policy())
+	v := newVictim(t)
+	g := newGuard(v.system, v.policy(), nil)
 	g.sessions.Store(maxSessions)
 	err := g.Receive(nil)
 	if status.Code(err) != codes.PermissionDenied || g.sessions.Load() != maxSessions {
 		t.Errorf("%v, %d sessions", err, g.sessions.Load())
 	}
-	wantReason(t, victim, reasonSessions)
+	v.wantReason(t, reasonSessions)
 }
 
 // policy returns what the node let the guard do.
@@ -498,8 +547,8 @@ func (n *wireNode) policy() Policy { return n.Transport.(*Remote).policy }
 // TestGuardScansBeforeDecoding gives the codec frames whose decoding would be
 // costly, or that are none.
 func TestGuardScansBeforeDecoding(t *testing.T) {
-	victim, _ := newVictim(t)
-	codec := &frameCodec{encoding.GetCodecV2(grpcproto.Name), newGuard(victim.system, victim.policy())}
+	v := newVictim(t)
+	codec := &frameCodec{encoding.GetCodecV2(grpcproto.Name), newGuard(v.system, v.policy(), nil)}
 	field := func(number protowire.Number, contents []byte) []byte {
 		return protowire.AppendBytes(protowire.AppendTag(nil, number, protowire.BytesType), contents)
 	}
@@ -521,13 +570,13 @@ func TestGuardScansBeforeDecoding(t *testing.T) {
 			if codec.Unmarshal(mem.BufferSlice{mem.SliceBuffer(test.frame)}, &frame) == nil {
 				t.Error("was decoded")
 			}
-			wantReason(t, victim, test.reason)
+			v.wantReason(t, test.reason)
 		})
 	}
 }
 
 func TestGuardLogsEachReasonOnceInAWhile(t *testing.T) {
-	g := newGuard(nil, Policy{})
+	g := newGuard(nil, Policy{}, nil)
 	if !g.shouldWarn(reasonType) || g.shouldWarn(reasonType) || !g.shouldWarn(reasonSender) {
 		t.Error("wrong reasons were logged")
 	}

@@ -86,13 +86,12 @@ func (m *mover) try(ctx context.Context, t ring.Transfer) (reason string) {
 		return fmt.Sprintf("%s cannot be reached", t.To)
 	}
 	proxies := m.proxies(t.Partition)
-	held := 0
-	for _, p := range proxies {
-		held += p.suspend()
+	if held := sum(proxies, (*vnodeProxy).items); held > 0 {
+		return tooFull(held)
 	}
-	if held > 0 {
+	if held := sum(proxies, (*vnodeProxy).suspend); held > 0 { // written to meanwhile
 		each(proxies, (*vnodeProxy).resume)
-		return fmt.Sprintf("it holds %d items; moving data is not supported yet", held)
+		return tooFull(held)
 	}
 	if err := m.complete(ctx, t); err != nil {
 		each(proxies, (*vnodeProxy).resume)
@@ -103,9 +102,31 @@ func (m *mover) try(ctx context.Context, t ring.Transfer) (reason string) {
 	return ""
 }
 
-// complete publishes that the transfer is done.
+func tooFull(items int) string {
+	return fmt.Sprintf("it holds %d items, and moving data is not supported yet", items)
+}
+
+// storePatience bounds each step of the compare-and-set while commands wait for
+// it: less than a request's default deadline, and the other replicas answer
+// meanwhile.
+const storePatience = time.Second
+
+// complete publishes that the transfer is done. If the store's answer got lost,
+// what the store has decides: going on with a partition that was given away
+// would acknowledge writes that its new owner never sees.
 func (m *mover) complete(ctx context.Context, t ring.Transfer) error {
-	return m.node.keeper.change(ctx, func(r *ring.Ring) (*ring.Ring, error) { return r.Complete(t) })
+	publish, cancel := context.WithTimeout(ctx, storePatience)
+	defer cancel()
+	err := m.node.keeper.change(publish, func(r *ring.Ring) (*ring.Ring, error) { return r.Complete(t) })
+	if err == nil {
+		return nil
+	}
+	look, cancel := context.WithTimeout(ctx, storePatience)
+	defer cancel()
+	if m.node.keeper.refresh(look) == nil && m.node.Ring().Owner(t.Partition) != m.node.name {
+		return nil
+	}
+	return err
 }
 
 func (m *mover) proxies(p ring.Partition) []*vnodeProxy {
@@ -114,6 +135,13 @@ func (m *mover) proxies(p ring.Partition) []*vnodeProxy {
 		all = append(all, m.node.proxies[name][p])
 	}
 	return all
+}
+
+func sum(proxies []*vnodeProxy, count func(*vnodeProxy) int) (total int) {
+	for _, p := range proxies {
+		total += count(p)
+	}
+	return total
 }
 
 func each(proxies []*vnodeProxy, do func(*vnodeProxy)) {

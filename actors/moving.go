@@ -34,20 +34,33 @@ func (p *vnodeProxy) suspend() int {
 		return 0
 	}
 	h.mailbox.Close(codeMoving)
-	held := 0
+	return h.items()
+}
+
+// items asks the vnode, on its own turn, how many items it holds.
+func (h *vnodeHandle) items() int {
 	count := &visit{done: make(chan struct{})}
+	counted := 0
 	count.run = func(v *vnode) {
 		if v.state != nil {
-			held = v.state.Len()
+			counted = v.state.Len()
 		}
 	}
 	h.mailbox.PostUserMessage(count)
 	select {
 	case <-count.done:
-		return held
+		return counted
 	case <-h.vnode.stopped: // the node is stopping
 		return 0
 	}
+}
+
+// items returns how many items the vnode holds, none if there is no vnode.
+func (p *vnodeProxy) items() int {
+	if h := p.active.Load(); h != nil {
+		return h.items()
+	}
+	return 0
 }
 
 // resume lets the vnode go on as if nothing had happened, unless the node is

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -53,7 +52,7 @@ func (c *Config) setDefaults() {
 			*value = otherwise
 		}
 	}
-	orInt(&c.TargetN, ring.DefaultTargetN)
+	orInt(&c.TargetN, c.widest())
 	orInt(&c.Bootstrap, 1)
 	orInt(&c.MaxRequests, defaultMaxRequests)
 	orInt(&c.MaxPending, defaultMaxPending)
@@ -68,6 +67,16 @@ func (c *Config) setDefaults() {
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}
+}
+
+// widest returns how many consecutive partitions must be on distinct members for
+// every service to have its replicas apart.
+func (c *Config) widest() int {
+	n := ring.DefaultTargetN
+	for _, s := range c.Services {
+		n = max(n, s.Quorum.N)
+	}
+	return n
 }
 
 // Node is one running member: the actor system with all that lives in it.
@@ -96,6 +105,8 @@ type Node struct {
 	// nodes are those in the membership store, as last seen. They may connect
 	// before this node has a ring that names them.
 	nodes atomic.Pointer[[]membership.Node]
+	// registered are their names by address, this node left out.
+	registered atomic.Pointer[map[string]string]
 
 	draining atomic.Bool // takes no new requests of its own
 	stopping atomic.Bool // opens no vnode any more
@@ -218,16 +229,28 @@ func newIncarnation(now time.Time) uint64 {
 func (n *Node) watchNodes() {
 	for nodes := range n.config.Membership.WatchNodes(n.life) {
 		n.nodes.Store(&nodes)
+		members := make([]ring.Member, len(nodes))
+		for i, node := range nodes {
+			members[i] = memberOf(node)
+		}
+		registered := residents(members, n.name)
+		n.registered.Store(&registered)
 	}
 }
 
-// knows says whether a node of the cluster has that address: one of the ring's
-// members, or one that has registered and is about to be.
-func (n *Node) knows(address string) bool {
-	if v := n.view.Load(); v != nil && v.knows(address) {
-		return true
+// knows returns who lives at an address: a node that has registered, and is a
+// member or about to become one, or else a member of the ring. Registrations
+// come first: they are of running processes, and the ring follows them.
+func (n *Node) knows(address string) (name string, ok bool) {
+	if registered := n.registered.Load(); registered != nil {
+		if name, ok = (*registered)[address]; ok {
+			return name, true
+		}
 	}
-	return slices.ContainsFunc(n.Nodes(), func(other membership.Node) bool { return other.Address == address })
+	if v := n.view.Load(); v != nil {
+		name, ok = v.residents[address]
+	}
+	return name, ok
 }
 
 // policy tells the transport what to let in.

@@ -135,6 +135,15 @@ func (k *ringKeeper) run(ctx context.Context) {
 	}
 }
 
+// refresh adopts what the store has now, without waiting for the watch.
+func (k *ringKeeper) refresh(ctx context.Context) error {
+	document, err := k.node.config.Membership.Document(ctx)
+	if err != nil {
+		return fmt.Errorf("read the ring document: %w", err)
+	}
+	return k.take(ctx, document)
+}
+
 // take adopts a document. If the store has lost it, or has one that is older
 // than the ring in use, it gets that back: the members of a cluster outlive what
 // their store remembers.

@@ -58,9 +58,10 @@ type Transport interface {
 type Policy struct {
 	// Target says whether peers may address the process of that id.
 	Target func(id string) bool
-	// Peer says whether a node of the cluster has that address. Only peers may
-	// connect, and only they may be named as the sender of a message.
-	Peer func(address string) bool
+	// Peer returns the name of the member that has that address, if one has. Only
+	// peers may connect, only they may be named as the sender of a message, and
+	// with TLS they do so with a certificate of that name.
+	Peer func(address string) (name string, ok bool)
 	// Broken is called once for each connection to a peer that ended or could
 	// not be made, after Send has begun to refuse messages for that address.
 	Broken func(address string)
@@ -77,7 +78,7 @@ func (p Policy) withDefaults() Policy {
 		p.Target = func(string) bool { return false }
 	}
 	if p.Peer == nil {
-		p.Peer = func(string) bool { return false }
+		p.Peer = func(string) (string, bool) { return "", false }
 	}
 	if p.Broken == nil {
 		p.Broken = func(string) {}
@@ -105,11 +106,17 @@ func (p Policy) admit(self string, target, sender *actor.PID) string {
 		return ""
 	case sender.GetAddress() == self && p.Target(sender.GetId()):
 		return ""
-	case sender.GetAddress() != self && p.Peer(sender.GetAddress()):
+	case sender.GetAddress() != self && p.knows(sender.GetAddress()):
 		return ""
 	default:
 		return reasonSender
 	}
+}
+
+// knows says whether a member has that address.
+func (p Policy) knows(address string) bool {
+	_, known := p.Peer(address)
+	return known
 }
 
 const (

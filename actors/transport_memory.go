@@ -195,7 +195,7 @@ func waitUntil(ctx context.Context, due time.Time) bool {
 
 // accepts says whether a peer may connect to this node.
 func (m *memory) accepts(from string) bool {
-	if m.policy.Peer(from) {
+	if m.policy.knows(from) {
 		return true
 	}
 	m.policy.Rejected(reasonStranger)

@@ -13,7 +13,7 @@ import (
 	"github.com/asynkron/protoactor-go/remote"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/backoff"
-	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/keepalive"
 	"google.golang.org/protobuf/proto"
 )
@@ -58,10 +58,19 @@ var errConnectTimeout = fmt.Errorf("no answer to the connect request within %v",
 // RemoteConfig says where a node listens.
 type RemoteConfig struct {
 	// Listen is the host:port for connections from peers. Port 0 takes a free one.
-	// The host must be a loopback address for now.
+	// Off loopback it takes TLS, or Insecure.
 	Listen string
 	// Advertise is the host:port by which peers reach Listen, if that differs.
 	Advertise string
+	// Name is the node's own, which its certificate must have; it is of no use
+	// without TLS.
+	Name string
+	// TLS makes all connections of the node authenticated and encrypted. All nodes
+	// of a cluster have it, or none.
+	TLS *TLS
+	// Insecure lets a node without TLS listen off loopback. Whoever reaches its
+	// port, or sees its traffic, may then read and write everything as a member.
+	Insecure bool
 }
 
 // Remote is the transport over the network. It speaks the protocol of
@@ -79,6 +88,7 @@ type Remote struct {
 	life
 
 	config  RemoteConfig
+	guard   *guard // set by Start
 	server  *grpc.Server
 	serving chan struct{} // closed when server has ended
 }
@@ -91,11 +101,16 @@ func NewRemote(c RemoteConfig) *Remote { return &Remote{config: c, serving: make
 // Start implements [Transport].
 func (t *Remote) Start(system *actor.ActorSystem, p Policy) (address string, err error) {
 	err = t.begin(func() error {
-		listener, err := t.config.listen()
+		p = p.withDefaults()
+		identity, err := t.config.identity(p)
 		if err != nil {
 			return err
 		}
-		t.system, t.policy, t.address = system, p.withDefaults(), t.config.Advertise
+		listener, err := t.config.listen(p.Logger)
+		if err != nil {
+			return err
+		}
+		t.system, t.policy, t.guard, t.address = system, p, newGuard(system, p, identity), t.config.Advertise
 		if t.address == "" {
 			t.address = listener.Addr().String()
 		}
@@ -108,19 +123,34 @@ func (t *Remote) Start(system *actor.ActorSystem, p Policy) (address string, err
 	return t.address, err
 }
 
-// listen opens the port.
-func (c RemoteConfig) listen() (net.Listener, error) {
+// check refuses what no port can be opened for, or none should.
+func (c RemoteConfig) check() error {
 	host, _, err := net.SplitHostPort(c.Listen)
-	if err != nil {
-		return nil, fmt.Errorf("actors: listen on %q: %w; use host:port, such as 127.0.0.1:7000", c.Listen, err)
+	ip := net.ParseIP(host)
+	switch {
+	case err != nil:
+		return fmt.Errorf("actors: listen on %q: %w; use host:port, such as 127.0.0.1:7000", c.Listen, err)
+	case c.TLS != nil && c.Insecure:
+		return errors.New("actors: both TLS and Insecure are set: nothing of TLS can be left out, so choose one")
+	case c.TLS == nil && !c.Insecure && host != "localhost" && !ip.IsLoopback():
+		return fmt.Errorf("actors: listen on %s: refused off loopback without TLS, since whoever reaches the port would be taken for a member: "+
+			"set TLS (--tls-ca, --tls-cert and --tls-key), or Insecure (--insecure) where all who reach it are trusted", c.Listen)
+	case c.Advertise == "":
+		return nil
 	}
-	if ip := net.ParseIP(host); host != "localhost" && !ip.IsLoopback() {
-		return nil, fmt.Errorf("actors: listen on %s: refused off loopback until TLS is configured; use 127.0.0.1", c.Listen)
+	if host, port, err := net.SplitHostPort(c.Advertise); err != nil || host == "" || port == "" {
+		return fmt.Errorf("actors: advertise %q: not an address; use host:port", c.Advertise)
 	}
-	if c.Advertise != "" {
-		if host, port, err := net.SplitHostPort(c.Advertise); err != nil || host == "" || port == "" {
-			return nil, fmt.Errorf("actors: advertise %q: not an address; use host:port", c.Advertise)
-		}
+	return nil
+}
+
+// listen opens the port.
+func (c RemoteConfig) listen(logger *slog.Logger) (net.Listener, error) {
+	if err := c.check(); err != nil {
+		return nil, err
+	}
+	if c.Insecure {
+		logger.Warn("the port for peers takes everyone for a member who says so, and encrypts nothing", slog.String("listen", c.Listen))
 	}
 	var config net.ListenConfig
 	listener, err := config.Listen(context.Background(), "tcp", c.Listen)
@@ -132,9 +162,8 @@ func (c RemoteConfig) listen() (net.Listener, error) {
 
 // serve lets peers in.
 func (t *Remote) serve(listener net.Listener) {
-	g := newGuard(t.system, t.policy)
-	t.server = grpc.NewServer(append(g.options(), serverOptions()...)...)
-	remote.RegisterRemotingServer(t.server, g)
+	t.server = grpc.NewServer(append(t.guard.options(), serverOptions()...)...)
+	remote.RegisterRemotingServer(t.server, t.guard)
 	go func() {
 		defer close(t.serving)
 		if err := t.server.Serve(listener); err != nil {
@@ -161,9 +190,9 @@ func serverOptions() []grpc.ServerOption {
 	}
 }
 
-func dialOptions() []grpc.DialOption {
+func dialOptions(c credentials.TransportCredentials) []grpc.DialOption {
 	return []grpc.DialOption{
-		grpc.WithTransportCredentials(insecure.NewCredentials()),
+		grpc.WithTransportCredentials(c),
 		grpc.WithNoProxy(), // HTTPS_PROXY is not meant for nodes
 		grpc.WithDisableServiceConfig(),
 		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(answerBytes)),
@@ -202,8 +231,7 @@ func (t *Remote) Stop(ctx context.Context) error {
 
 // carry connects to a peer and sends it what is queued, until either end stops.
 func (t *Remote) carry(l *lane) {
-	// The address is dialled as it is: no resolver between it and the network.
-	conn, err := grpc.NewClient("passthrough:///"+l.address, dialOptions()...)
+	conn, err := t.dial(l.address)
 	if err != nil {
 		l.fail(err)
 		return
@@ -224,13 +252,23 @@ func (t *Remote) carry(l *lane) {
 	<-ended
 }
 
+// dial prepares a connection to the member at an address, which is dialled as it
+// is: no resolver stands between it and the network.
+func (t *Remote) dial(address string) (*grpc.ClientConn, error) {
+	c, err := t.guard.clientCredentials(address)
+	if err != nil {
+		return nil, err
+	}
+	return grpc.NewClient("passthrough:///"+address, dialOptions(c)...)
+}
+
 // connect opens a stream to a peer that accepts us in time.
 func (t *Remote) connect(l *lane, conn *grpc.ClientConn) (remote.Remoting_ReceiveClient, error) {
 	timer := time.AfterFunc(connectTimeout, func() { l.fail(errConnectTimeout) })
 	defer timer.Stop()
 	stream, err := remote.NewRemotingClient(conn).Receive(l.ctx)
 	if err != nil {
-		return nil, err
+		return nil, endOf(err)
 	}
 	if err := stream.Send(t.connectRequest()); err != nil && !errors.Is(err, io.EOF) {
 		return nil, err // at EOF, Recv knows the cause
@@ -252,8 +290,11 @@ func (t *Remote) connectRequest() *remote.RemoteMessage {
 // endOf returns what ended a stream that should have no more to say: a peer that
 // says anything on it is leaving.
 func endOf(err error) error {
-	if err == nil || errors.Is(err, io.EOF) {
+	switch {
+	case err == nil || errors.Is(err, io.EOF):
 		return errClosedByPeer
+	case isRefusal(err):
+		return fmt.Errorf("%w%s", err, refusedByPeer)
 	}
 	return err
 }

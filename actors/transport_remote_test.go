@@ -180,20 +180,20 @@ func TestTransportRemotePeerRestarts(t *testing.T) {
 }
 
 // mute is a peer that accepts us and then does not read on.
-func mute(t testing.TB) (address string) {
+func mute(t testing.TB, options ...grpc.ServerOption) (address string) {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	server := grpc.NewServer(grpc.StreamInterceptor(
+	server := grpc.NewServer(append(options, grpc.StreamInterceptor(
 		func(_ any, ss grpc.ServerStream, _ *grpc.StreamServerInfo, _ grpc.StreamHandler) error {
 			_ = ss.SendMsg(&remote.RemoteMessage{
 				MessageType: &remote.RemoteMessage_ConnectResponse{ConnectResponse: &remote.ConnectResponse{}},
 			})
 			<-ss.Context().Done()
 			return nil
-		}))
+		}))...)
 	server.RegisterService(&remote.Remoting_ServiceDesc, nil)
 	go server.Serve(listener)
 	t.Cleanup(server.Stop)
@@ -309,7 +309,8 @@ func TestTransportRemoteRefusesToListen(t *testing.T) {
 	}{
 		{"port in use", "address already in use; stop what uses it", RemoteConfig{Listen: taken}},
 		{
-			"off loopback", "actors: listen on 10.0.0.1:7000: refused off loopback until TLS is configured; use 127.0.0.1",
+			"off loopback", "actors: listen on 10.0.0.1:7000: refused off loopback without TLS, since whoever reaches the port would be taken for a member: " +
+				"set TLS (--tls-ca, --tls-cert and --tls-key), or Insecure (--insecure) where all who reach it are trusted",
 			RemoteConfig{Listen: "10.0.0.1:7000"},
 		},
 		{"all interfaces", "refused off loopback", RemoteConfig{Listen: ":7000"}},
@@ -407,13 +408,18 @@ func TestTransportRemoteCarriesActors(t *testing.T) {
 
 func BenchmarkTransportRemote(b *testing.B) {
 	for _, concurrency := range []int{1, 64, 512} {
-		b.Run(fmt.Sprintf("c=%d", concurrency), func(b *testing.B) { benchmarkRequests(b, concurrency) })
+		b.Run(fmt.Sprintf("plain/c=%d", concurrency), func(b *testing.B) {
+			benchmarkRequests(b, concurrency, newRemoteNode(b, "127.0.0.1:0"), newRemoteNode(b, "127.0.0.1:0"))
+		})
+		b.Run(fmt.Sprintf("TLS/c=%d", concurrency), func(b *testing.B) {
+			c := newSecureCluster(b)
+			benchmarkRequests(b, concurrency, c.node("a"), c.node("b"))
+		})
 	}
 }
 
 // benchmarkRequests measures requests of 100 bytes from one node to another.
-func benchmarkRequests(b *testing.B, concurrency int) {
-	client, server := newRemoteNode(b, "127.0.0.1:0"), newRemoteNode(b, "127.0.0.1:0")
+func benchmarkRequests(b *testing.B, concurrency int, client, server *wireNode) {
 	waiting := make(waiters, concurrency+1)
 	for i := range waiting {
 		waiting[i] = make(chan struct{}, 1)

@@ -75,6 +75,12 @@ func quietSystem() *actor.ActorSystem {
 // newWireNode starts a node on a transport; knows says which addresses are peers'.
 func newWireNode(t testing.TB, transport Transport, knows func(string) bool) *wireNode {
 	t.Helper()
+	return newNodeAmong(t, transport, func(address string) (string, bool) { return "", knows(address) })
+}
+
+// newNodeAmong does the same for a node that knows its peers' names.
+func newNodeAmong(t testing.TB, transport Transport, peer func(string) (string, bool)) *wireNode {
+	t.Helper()
 	n := &wireNode{
 		Transport: transport,
 		t:         t,
@@ -85,7 +91,7 @@ func newWireNode(t testing.TB, transport Transport, knows func(string) bool) *wi
 	}
 	address, err := transport.Start(n.system, Policy{
 		Target:   func(id string) bool { return id == inboxID || id == echoID || id == "ghost" || id == "bomb" },
-		Peer:     knows,
+		Peer:     peer,
 		Broken:   func(address string) { offer(n.broken, address) },
 		Rejected: func(reason string) { offer(n.rejected, reason) },
 	})
@@ -150,8 +156,13 @@ func await[T any](t testing.TB, from <-chan T, what string) T {
 // until tries something again and again until it is so.
 func until(t testing.TB, what string, try func() bool) {
 	t.Helper()
-	for end := time.Now().Add(patience); !try(); time.Sleep(5 * time.Millisecond) {
-		if time.Now().After(end) {
+	end := time.After(patience)
+	again := time.NewTicker(5 * time.Millisecond)
+	defer again.Stop()
+	for !try() {
+		select {
+		case <-again.C:
+		case <-end:
 			t.Fatalf("waited %v until %s", patience, what)
 		}
 	}

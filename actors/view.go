@@ -13,6 +13,8 @@ type view struct {
 	ring  *ring.Ring
 	self  ring.NodeName
 	peers map[ring.NodeName]*peer
+	// residents are the names of the other members, by address.
+	residents map[string]string
 	// replaced is closed when the node has adopted a newer ring.
 	replaced chan struct{}
 	// reachable is v.canReach as a value made once, for the hot path.
@@ -35,6 +37,7 @@ type peer struct {
 // members at the same address.
 func newView(r *ring.Ring, self ring.NodeName, old *view) *view {
 	v := &view{ring: r, self: self, peers: make(map[ring.NodeName]*peer), replaced: make(chan struct{})}
+	v.residents = residents(r.Members(), self)
 	for _, m := range r.Members() {
 		if m.Name == self {
 			continue
@@ -60,13 +63,17 @@ func (v *view) canReach(name ring.NodeName) bool {
 	return ok && p.alive.Load()
 }
 
-// knows says whether address is a member's. It is how the transport tells
-// peers from strangers.
-func (v *view) knows(address string) bool {
-	for _, p := range v.peers {
-		if p.address == address {
-			return true
+// residents returns who lives where: names by address, without self. If two claim
+// an address, it is that of the newer process, for two cannot listen there: the
+// other one has stopped, and keeps its entry until somebody removes it.
+func residents(members []ring.Member, self ring.NodeName) map[string]string {
+	names := make(map[string]string, len(members))
+	newest := make(map[string]uint64, len(members))
+	for _, m := range members {
+		if m.Name == self || m.Incarnation < newest[m.Address] {
+			continue
 		}
+		names[m.Address], newest[m.Address] = string(m.Name), m.Incarnation
 	}
-	return false
+	return names
 }

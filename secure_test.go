@@ -1,0 +1,85 @@
+package torc_test
+
+import (
+	"context"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	torc "github.com/torc-io/torc"
+	"github.com/torc-io/torc/internal/certs"
+	"github.com/torc-io/torc/membership/local"
+	"github.com/torc-io/torc/ping"
+	pingpb "github.com/torc-io/torc/proto/torc/ping/v1"
+)
+
+// TestTLS: members with certificates of one CA serve each other's keys, and one
+// with a certificate of another CA stays outside, whatever the store says.
+func TestTLS(t *testing.T) {
+	store, own, foreign := local.NewStore(), certs.Directory(t.TempDir()), certs.Directory(t.TempDir())
+	start := func(name string, d certs.Directory) (*torc.Node, *ping.Service) {
+		if _, err := d.Issue([]string{name}, nil, false); err != nil {
+			t.Error(err)
+		}
+		files, pings := torc.TLS(d.Node(name)), ping.New()
+		n, err := torc.Start(t.Context(), torc.Config{
+			Name: name, Membership: store.Connect(), TLS: &files, Bootstrap: 2, RingSize: 16,
+		}, pings)
+		if err != nil {
+			t.Error(err)
+			return nil, nil
+		}
+		t.Cleanup(func() { shutdown(t, n) })
+		return n, pings
+	}
+	if _, err := own.Issue([]string{"first"}, nil, false); err != nil { // and the CA
+		t.Fatal(err)
+	}
+	var a, b *torc.Node
+	var pings *ping.Service
+	var both sync.WaitGroup
+	both.Go(func() { a, pings = start("a", own) })
+	both.Go(func() { b, _ = start("b", own) })
+	both.Wait()
+	if a == nil || b == nil {
+		t.FailNow()
+	}
+	c, _ := start("c", foreign)
+	if !a.Reachable("b") || !b.Reachable("a") {
+		t.Error("a and b do not reach each other")
+	}
+	if a.Reachable("c") || b.Reachable("c") || c.Reachable("a") {
+		t.Error("c is reached, or reaches somebody")
+	}
+	answered := map[string]bool{}
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	for _, key := range someKeys(50) {
+		pong, err := pings.Ping.Do(ctx, a, &pingpb.Ping{Key: []byte(key)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		answered[pong.GetNode()] = true
+	}
+	if !answered["a"] || !answered["b"] || answered["c"] {
+		t.Errorf("answered by %v", answered)
+	}
+}
+
+// TestPlaintextOffLoopback is refused, and the error says what there is instead.
+func TestPlaintextOffLoopback(t *testing.T) {
+	_, err := torc.Start(t.Context(), torc.Config{
+		Name: "a", Membership: local.NewStore().Connect(), Listen: "0.0.0.0:0",
+	}, ping.New())
+	if err == nil || !strings.Contains(err.Error(), "--tls-ca") || !strings.Contains(err.Error(), "--insecure") {
+		t.Errorf("got %v", err)
+	}
+	n, err := torc.Start(t.Context(), torc.Config{
+		Name: "a", Membership: local.NewStore().Connect(), Listen: "0.0.0.0:0", Insecure: true,
+	}, ping.New())
+	if err != nil {
+		t.Fatal(err)
+	}
+	shutdown(t, n)
+}
