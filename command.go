@@ -20,42 +20,52 @@ func (c Command[Q, A]) Name() string { return c.method.Name }
 // resolved reply of R or W replicas. The deadline is that of ctx, or
 // Config.RequestTimeout. Errors are [ErrNotFound] and its like, or a
 // [*QuorumError]. A write whose ctx is cancelled goes on: its outcome is unknown.
-func (c Command[Q, A]) Do(ctx context.Context, on *Node, command Q, opts ...CallOption) (A, error) {
+func (c Command[Q, A]) Do(ctx context.Context, on Sender, command Q, opts ...CallOption) (A, error) {
 	var none A
-	call, receipt := apply(opts)
-	answer, err := on.node.Execute(ctx, c.method, command, call)
-	receipt.fill(answer)
+	request, receipt := c.request(command, opts)
+	response, err := on.Send(ctx, request)
+	if receipt != nil {
+		*receipt = response.Receipt
+	}
 	if err != nil {
 		return none, err
 	}
-	return answer.Value.(A), nil
+	return response.Value.(A), nil
 }
 
 // At sends the command to a single vnode: that of the partition, on its owner or
 // whoever stands in for it. It is for tools and tests.
-func (c Command[Q, A]) At(ctx context.Context, on *Node, p Partition, command Q) (A, error) {
+func (c Command[Q, A]) At(ctx context.Context, on Sender, p Partition, command Q) (A, error) {
 	return c.Do(ctx, on, command, N(1), R(1), W(1), func(o *callOptions) { o.call.Partition = &p })
 }
 
 // All sends the command to the preference list, waits for every replica or the
 // deadline, and returns each reply by itself, in the order of the list. The
 // error is only for a command that could not be sent at all.
-func (c Command[Q, A]) All(ctx context.Context, on *Node, command Q, opts ...CallOption) ([]Reply[A], error) {
-	call, receipt := apply(opts)
-	call.All = true
-	answer, err := on.node.Execute(ctx, c.method, command, call)
-	if answer == nil {
+func (c Command[Q, A]) All(ctx context.Context, on Sender, command Q, opts ...CallOption) ([]Reply[A], error) {
+	request, receipt := c.request(command, opts)
+	request.Call.All = true
+	response, err := on.Send(ctx, request)
+	if receipt != nil {
+		*receipt = response.Receipt
+	}
+	if err != nil {
 		return nil, err
 	}
-	receipt.fill(answer)
-	replies := make([]Reply[A], len(answer.Replies))
-	for i, r := range answer.Replies {
-		replies[i] = Reply[A]{Partition: r.Partition, Node: r.Node, Err: r.Err()}
-		if r.Message != nil {
-			replies[i].Value = r.Message.(A)
+	replies := make([]Reply[A], len(response.Replies))
+	for i, r := range response.Replies {
+		replies[i] = Reply[A]{Partition: r.Partition, Node: r.Node, Err: r.Err}
+		if r.Value != nil {
+			replies[i].Value = r.Value.(A)
 		}
 	}
 	return replies, nil
+}
+
+// request makes the request of one call, and says where its receipt goes.
+func (c Command[Q, A]) request(command Q, opts []CallOption) (Request, *Receipt) {
+	call, receipt := apply(opts)
+	return Request{Method: Method(c), Message: command, Call: call, Receipt: receipt != nil}, receipt
 }
 
 // Reply is what one replica answered.
@@ -120,16 +130,4 @@ type Receipt struct {
 type Ack struct {
 	Partition Partition
 	Node      NodeName
-}
-
-func (r *Receipt) fill(a *actors.Answer) {
-	if r == nil || a == nil {
-		return
-	}
-	*r = Receipt{N: a.N, Need: a.Need}
-	for _, reply := range a.Replies {
-		if reply.Err() == nil {
-			r.Acks = append(r.Acks, Ack{reply.Partition, reply.Node})
-		}
-	}
 }

@@ -55,6 +55,12 @@
 //   - A handler must not send commands to services of its own node and wait:
 //     it could wait for itself.
 //
+// # From outside
+//
+// Programs that are no members use the same commands: package client has what
+// takes the node's place in Do. Package gateway is what answers it on a node, and
+// any program that speaks gRPC, or HTTP with JSON.
+//
 // # Errors
 //
 // What a vnode's handler returns arrives as an error whose sentinel survives the

@@ -25,6 +25,8 @@ type (
 	Host = actors.Host
 	// Quorum is how many replicas a service keeps, and how many must answer.
 	Quorum = actors.Quorum
+	// Call is what one request asks for, as the options of a call say it.
+	Call = actors.Call
 	// Partition is one of the ring's equal ranges.
 	Partition = ring.Partition
 	// NodeName is the stable name of a member.

@@ -128,20 +128,24 @@ type Value struct {
 	ContentType string
 }
 
-// Client stores, fetches and deletes through one node. Its methods may be called
-// from any goroutine.
+// Client stores, fetches and deletes through one node, or from outside of the
+// cluster. Its methods may be called from any goroutine.
 type Client struct {
 	service *Service
-	node    *torc.Node
+	sender  torc.Sender
 	clock   *clock
 }
 
-// On returns a client that sends through node. Each client is a writer of its
-// own in the versions, told apart by chance, so that a node that restarts with
-// a clock set back cannot give a version twice.
-func (s *Service) On(node *torc.Node) *Client {
-	writer := fmt.Sprintf("%s/%s", node.Name(), rand.Text()[:8])
-	return &Client{s, node, newClock(writer, time.Now)}
+// On returns a client that sends through a node or a client.Client. Each is a
+// writer of its own in the versions, told apart by chance, so that a node that
+// restarts with a clock set back cannot give a version twice.
+func (s *Service) On(sender torc.Sender) *Client {
+	name := torc.NodeName("client")
+	if node, ok := sender.(*torc.Node); ok {
+		name = node.Name()
+	}
+	writer := fmt.Sprintf("%s/%s", name, rand.Text()[:8])
+	return &Client{s, sender, newClock(writer, time.Now)}
 }
 
 // Store puts a value under a key, and returns its version. The value's bytes
@@ -177,7 +181,7 @@ func (c *Client) write(ctx context.Context, key []byte, object *kvpb.Object, opt
 			Value: object.GetValue(), ContentType: object.GetContentType(), Deleted: object.GetDeleted(),
 			Version: c.clock.Now(),
 		}
-		stored, err := c.service.store.Do(ctx, c.node, &kvpb.Store{Key: key, Object: attempt}, opts...)
+		stored, err := c.service.store.Do(ctx, c.sender, &kvpb.Store{Key: key, Object: attempt}, opts...)
 		if err != nil {
 			return nil, err
 		}
@@ -193,7 +197,7 @@ func (c *Client) write(ctx context.Context, key []byte, object *kvpb.Object, opt
 
 // Fetch returns the object under a key, or [torc.ErrNotFound].
 func (c *Client) Fetch(ctx context.Context, key []byte, opts ...torc.CallOption) (*kvpb.Object, error) {
-	object, err := c.service.fetch.Do(ctx, c.node, &kvpb.Fetch{Key: key}, opts...)
+	object, err := c.service.fetch.Do(ctx, c.sender, &kvpb.Fetch{Key: key}, opts...)
 	if err != nil {
 		return nil, err
 	}

@@ -59,6 +59,14 @@ var layers = []layer{
 		why: "ping is the smallest service, written as a user would",
 	},
 	{
+		place: "gateway", may: []string{".", "internal/failure", "proto"},
+		why: "the gateway serves commands that it does not know, so the public API is all that it can stand on",
+	},
+	{
+		place: "client", may: []string{".", "internal/failure", "ring", "proto"},
+		why: "a client is outside of the cluster, and has nothing of a node but its contract",
+	},
+	{
 		place: "examples", may: []string{".", "membership", "ring", "proto"},
 		why: "an example shows what a user can write, so it has a user's imports",
 	},
@@ -71,8 +79,16 @@ var layers = []layer{
 	{place: "internal/bench", may: []string{anything}},
 	{place: "internal/consultest", tests: true, why: "it runs a Consul, and knows nothing of who uses it"},
 	{
+		place: "internal/failure", may: []string{".", "coordinator", "ring", "proto"},
+		why: "it carries the errors of the public API, on which both of its users stand",
+	},
+	{
 		place: "internal/httpapi", may: []string{".", "kv", "ping", "ring", "proto"},
 		why: "the HTTP surface is a program's, so it stands on the public API like one",
+	},
+	{
+		place: "internal/puppet", may: []string{".", "proto"}, tests: true,
+		why: "a service for tests is written as a user would",
 	},
 	{
 		place: "internal/sim", may: []string{"coordinator", "handoff", "membership", "ring", "proto", "internal"}, tests: true,
