@@ -30,12 +30,21 @@ const maxAnswer = 16 << 20
 // client speaks to a node's HTTP address.
 type client struct {
 	address string // host:port
+	base    string // the URL of that
 	http    http.Client
+	err     error // why no request can be sent
 }
 
-func newClient(address string) *client {
-	address = strings.TrimSuffix(strings.TrimPrefix(address, "http://"), "/")
-	return &client{address, http.Client{Timeout: clientTimeout}}
+func newClient(address string, with *credentials) *client {
+	c := &client{base: "http://", http: http.Client{Timeout: clientTimeout}}
+	if with.secures(address) {
+		c.base = "https://"
+	}
+	address = strings.TrimPrefix(strings.TrimPrefix(address, "http://"), "https://")
+	c.address = strings.TrimSuffix(address, "/")
+	c.base += c.address
+	c.err = with.equip(&c.http)
+	return c
 }
 
 // answer is what a node answered.
@@ -60,9 +69,46 @@ func keyPath(prefix string, key []byte) string {
 	return prefix + strings.ReplaceAll(url.PathEscape(string(key)), ".", "%2E")
 }
 
-// do sends a request. An answer that is an error comes as a *problemError.
+const (
+	// startPatience is how long a node may be starting until a command gives up:
+	// one that has just been started is there in less.
+	startPatience = 5 * time.Second
+	// startPause is how soon it is asked again.
+	startPause = 100 * time.Millisecond
+)
+
+// do sends a request, again as long as the node is starting: it has done nothing
+// then. An answer that is an error comes as a *problemError.
 func (c *client) do(ctx context.Context, r request) (*answer, error) {
-	target := "http://" + c.address + r.path
+	patience := time.NewTimer(startPatience)
+	defer patience.Stop()
+	for {
+		a, err := c.once(ctx, r)
+		if !isNotReady(err) {
+			return a, err
+		}
+		select {
+		case <-time.After(startPause):
+		case <-patience.C:
+			return a, err
+		case <-ctx.Done():
+			return a, err
+		}
+	}
+}
+
+// isNotReady says whether a node is starting, or stopping.
+func isNotReady(err error) bool {
+	var refused *problemError
+	return errors.As(err, &refused) && refused.Type == "urn:torc:not-ready"
+}
+
+// once sends a request.
+func (c *client) once(ctx context.Context, r request) (*answer, error) {
+	if c.err != nil {
+		return nil, c.err
+	}
+	target := c.base + r.path
 	if len(r.query) > 0 {
 		target += "?" + r.query.Encode()
 	}
@@ -91,6 +137,15 @@ func (c *client) do(ctx context.Context, r request) (*answer, error) {
 // get asks for a JSON value.
 func (c *client) get(ctx context.Context, path string, query url.Values, into any) error {
 	a, err := c.do(ctx, request{method: http.MethodGet, path: path, query: query})
+	if err != nil {
+		return err
+	}
+	return a.decode(into)
+}
+
+// glance asks for a JSON value, and waits for no node that is not ready.
+func (c *client) glance(ctx context.Context, path string, into any) error {
+	a, err := c.once(ctx, request{method: http.MethodGet, path: path})
 	if err != nil {
 		return err
 	}

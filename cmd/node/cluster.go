@@ -34,12 +34,12 @@ done. Seen is what the asked node thinks of it right now, by heartbeats.`,
 // members fare beside it.
 func drawMembers(m httpapi.Members, p palette) string {
 	t := table{palette: p}
-	t.add("Status", "Ring", "Pending", "Node", "Seen by "+string(m.Via), "Address", "Zone")
+	t.add("Status", "Ring", "Pending", "Node", "Seen", "Address", "HTTP", "Zone")
 	count := make(map[ring.Status]int)
 	for _, member := range m.Members {
 		count[member.Status]++
 		t.add(member.Status.String(), percent(member.Share), percent(member.NextShare), string(member.Name),
-			member.Liveness, member.Address, member.Zone)
+			member.Liveness, member.Address, member.HTTP, member.Zone)
 	}
 	return fmt.Sprintf("===== Membership =====\n%sValid:%d / Leaving:%d / Exiting:%d / Joining:%d / Down:%d\n", t.String(),
 		count[ring.Valid], count[ring.Leaving], count[ring.Exiting], count[ring.Joining], count[ring.Down])

@@ -57,13 +57,13 @@ func TestPictureInColour(t *testing.T) {
 // TestColumnsLineUp with and without colour.
 func TestColumnsLineUp(t *testing.T) {
 	m := httpapi.Members{Via: "a", Members: []httpapi.MemberShare{
-		{Member: httpapi.Member{Name: "a", Status: ring.Valid, Address: "h:1"}, Liveness: "alive", Share: 0.125, NextShare: 0.5},
+		{Member: httpapi.Member{Name: "a", Status: ring.Valid, Address: "h:1"}, HTTP: "h:80", Liveness: "alive", Share: 0.125, NextShare: 0.5},
 		{Member: httpapi.Member{Name: "larger", Status: ring.Leaving, Address: "h:2", Zone: "z"}, Liveness: "suspect", Share: 0.875, NextShare: 0.5},
 	}}
 	want := `===== Membership =====
-Status    Ring    Pending   Node     Seen by a   Address   Zone
-valid     12.5%   50.0%     a        alive       h:1
-leaving   87.5%   50.0%     larger   suspect     h:2       z
+Status    Ring    Pending   Node     Seen      Address   HTTP   Zone
+valid     12.5%   50.0%     a        alive     h:1       h:80
+leaving   87.5%   50.0%     larger   suspect   h:2              z
 Valid:1 / Leaving:1 / Exiting:0 / Joining:0 / Down:0
 `
 	if got := drawMembers(m, palette{}); got != want {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -65,7 +66,12 @@ func (d *development) prepare(ctx context.Context, logs io.Writer) ([]*member, e
 		}
 		config := d.config(i, store.Connect())
 		config.Logger = logger
-		members = append(members, newMember(config, listener))
+		m, err := newMember(config, listener, &httpSecurity{})
+		if err != nil {
+			closeListeners(members)
+			return nil, errors.Join(err, listener.Close())
+		}
+		members = append(members, m)
 	}
 	return members, nil
 }

@@ -12,7 +12,7 @@ import (
 const envAnnotation = "torc_env"
 
 // envNames are the twins that are not just the flag's name in capitals.
-var envNames = map[string]string{"http": "TORC_HTTP_ADDR"}
+var envNames = map[string]string{"http": "TORC_HTTP_ADDR", "consul": "CONSUL_HTTP_ADDR"}
 
 // fromEnv gives flags a twin in the environment, and says so in their usage.
 func fromEnv(flags *pflag.FlagSet, names ...string) {

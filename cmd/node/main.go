@@ -4,18 +4,25 @@
 //	node                        three members in this process, HTTP on 127.0.0.1:4000, 4001 and 4002
 //	node start --name a         one member
 //	node members | ring         what a running node knows of its cluster
+//	node transfers              partitions on their way, and why they wait
+//	node plan | commit          look at what would move, and make it so
+//	node leave | down NAME      a member goes: in order, or given up for dead
 //	node where KEY              which members serve a key
 //	node get | put | delete     the key/value service
 //	node ping                   which member answers
+//	node send SERVICE METHOD    any command of any service
+//	node certs NAME             certificates for development
 //
 // Members run the services kv and ping, and answer HTTP as package
-// internal/httpapi describes. The commands of the last four lines are clients
+// internal/httpapi describes. All commands but start, certs and version are clients
 // of that, at --http or $TORC_HTTP_ADDR.
 //
 // # Signals
 //
 // The first SIGINT or SIGTERM stops cleanly: not ready, finish requests in
-// flight, deregister, stop. The second one stops at once.
+// flight, deregister, stop. A restart is not a leave: the member keeps its
+// partitions. The second signal stops at once. A member that has left stops by
+// itself.
 //
 // # Exit codes
 //

@@ -94,7 +94,7 @@ func startDevelopment(t testing.TB, args ...string) *running {
 }
 
 var (
-	httpAddress = regexp.MustCompile(`(?m)^n\d+ +http://(\S+)|answers at http://(\S+),`)
+	httpAddress = regexp.MustCompile(`(?m)^n\d+ +http://(\S+)|answers at https?://(\S+),`)
 	nodeAddress = regexp.MustCompile(`(?:reach it|members) at ([^\s)]+)`)
 )
 

@@ -9,14 +9,19 @@ import (
 	"net/http"
 	"os"
 	"os/signal"
+	"slices"
+	"strconv"
+	"strings"
 	"sync"
 	"syscall"
 	"time"
 
 	torc "github.com/torc-io/torc"
+	"github.com/torc-io/torc/gateway"
 	"github.com/torc-io/torc/internal/httpapi"
 	"github.com/torc-io/torc/kv"
 	"github.com/torc-io/torc/ping"
+	"github.com/torc-io/torc/ring"
 )
 
 // replicas is the N of the key/value service: the least that outlives the loss
@@ -30,34 +35,79 @@ const stopTimeout = 20 * time.Second
 // member is one member of a cluster in this process, with its HTTP server.
 type member struct {
 	config   torc.Config
+	safe     *httpSecurity
 	services []torc.Registration
 	listener net.Listener
 	api      *httpapi.API
+	commands *gateway.Gateway
 	server   *http.Server
+	test     *selfTest
 	node     *torc.Node // nil until started
+
+	// leaveOnStop makes it leave the cluster before it stops.
+	leaveOnStop bool
 }
 
-// newMember prepares a member that answers HTTP on listener.
-func newMember(config torc.Config, listener net.Listener) *member {
+// newMember prepares a member that answers clients on listener.
+func newMember(config torc.Config, listener net.Listener, safe *httpSecurity) (*member, error) {
 	store, pings := kv.New(torc.Quorum{N: replicas}), ping.New()
 	registry := httpapi.NewRegistry()
-	config.HTTP, config.Metrics = listener.Addr().String(), registry
-	logger := config.Logger.With("node", config.Name)
-	if at, ok := listener.Addr().(*net.TCPAddr); ok && !at.IP.IsLoopback() {
-		logger.Warn("HTTP is open to other machines: whoever reaches it may read and write", "address", at.String())
+	config.HTTP, config.Metrics = advertised(listener, config.Listen), registry
+	if safe.cert != "" {
+		config.HTTP = safe.scheme() + config.HTTP // a bare address means HTTP
 	}
+	logger := config.Logger.With("node", config.Name)
 	api := httpapi.New(httpapi.Config{
-		KV: store, Ping: pings, Metrics: registry,
+		KV: store, Ping: pings, Metrics: registry, Rebalance: config.Rebalance,
 		RequestTimeout: config.RequestTimeout, Logger: logger,
 	})
-	return &member{
-		config: config, services: []torc.Registration{store, pings},
-		listener: listener, api: api, server: httpapi.NewServer(api, logger),
+	commands := gateway.New(gateway.Config{Logger: logger})
+	handler, err := safe.handler(front(api, commands), logger)
+	if err != nil {
+		return nil, err
 	}
+	secured, err := safe.listener(listener, logger)
+	if err != nil {
+		return nil, err
+	}
+	if at, ok := listener.Addr().(*net.TCPAddr); ok && !at.IP.IsLoopback() && !safe.hasToken() {
+		logger.Warn("clients on other machines need no token: whoever reaches the port may read and write", "address", at.String())
+	}
+	return &member{
+		config: config, safe: safe, services: []torc.Registration{store, pings}, listener: secured,
+		api: api, commands: commands, server: httpapi.NewServer(handler, logger), test: &selfTest{ping: pings},
+	}, nil
+}
+
+// front passes what is for the gateway to it, and all else to the API. It is no
+// http.ServeMux, which would clean paths that are keys.
+func front(api, commands http.Handler) http.Handler {
+	paths := gateway.Paths()
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		isCommand := func(prefix string) bool { return strings.HasPrefix(r.URL.Path, prefix) }
+		if slices.ContainsFunc(paths, isCommand) {
+			commands.ServeHTTP(w, r)
+			return
+		}
+		api.ServeHTTP(w, r)
+	})
+}
+
+// advertised returns where others reach a listener: one that takes all addresses
+// of the machine is reached where members reach it.
+func advertised(l net.Listener, listen string) string {
+	at, ok := l.Addr().(*net.TCPAddr)
+	host, _, err := net.SplitHostPort(listen)
+	if !ok || !at.IP.IsUnspecified() || err != nil || host == "" {
+		return l.Addr().String()
+	}
+	return net.JoinHostPort(host, strconv.Itoa(at.Port))
 }
 
 // url returns where the member answers.
-func (m *member) url() string { return "http://" + m.listener.Addr().String() }
+func (m *member) url() string {
+	return m.safe.scheme() + strings.TrimPrefix(m.config.HTTP, m.safe.scheme())
+}
 
 // serveHTTP answers HTTP until the server stops, and returns what ended it.
 func (m *member) serveHTTP() error {
@@ -74,7 +124,50 @@ func (m *member) start(ctx context.Context) error {
 		return err
 	}
 	m.node = node
+	m.test.node.Store(node)
 	m.api.Attach(node)
+	m.commands.Attach(node)
+	return nil
+}
+
+// lookEvery is how often a member looks whether it has left: as soon as
+// a person would.
+const lookEvery = 200 * time.Millisecond
+
+// stay waits until ctx ends or the member has left the cluster: by an operator's
+// word, it owns nothing any more. It stops then, at once.
+func (m *member) stay(ctx context.Context) error {
+	tick := time.NewTicker(lookEvery)
+	defer tick.Stop()
+	for !m.hasLeft() {
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return nil
+		}
+	}
+	m.config.Logger.Info("left the cluster", "node", m.config.Name)
+	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopTimeout)
+	defer cancel()
+	return stopAll(last, []*member{m})
+}
+
+func (m *member) hasLeft() bool {
+	self, known := m.node.Ring().Member(m.node.Name())
+	return !known || self.Status == ring.Exiting
+}
+
+// leave makes the member leave before it stops, if that is wanted. It takes as
+// long as it takes: what it would cut short is data on its way.
+func (m *member) leave(ctx context.Context) error {
+	if !m.leaveOnStop || m.hasLeft() {
+		return nil
+	}
+	m.api.Drain()
+	m.config.Logger.Info("leaving the cluster", "node", m.config.Name)
+	if err := m.node.Leave(ctx); err != nil {
+		m.config.Logger.Warn("stopping as a member, without having left", "node", m.config.Name, "error", err)
+	}
 	return nil
 }
 
@@ -137,7 +230,13 @@ func serve(ctx context.Context, logger *slog.Logger, members []*member, ready fu
 		err = ready()
 	}
 	if err == nil {
-		err = await(running, asked)
+		err = await(running, asked, members)
+	}
+	if err != nil && asked.Err() != nil && errors.Is(err, context.Canceled) {
+		err = nil // told to stop while it was starting
+	}
+	if err == nil {
+		err = together(members, func(m *member) error { return m.leave(context.WithoutCancel(ctx)) })
 	}
 	logger.Info("stopping")
 	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopTimeout)
@@ -147,14 +246,14 @@ func serve(ctx context.Context, logger *slog.Logger, members []*member, ready fu
 	return err
 }
 
-// await waits until running ends. If nobody asked for that, a server broke, and
-// await returns how.
-func await(running, asked context.Context) error {
-	<-running.Done()
-	if asked.Err() == nil {
-		return context.Cause(running)
+// await waits until running ends, or all members have left. If nobody asked for
+// the end, a server broke, and await returns how.
+func await(running, asked context.Context, members []*member) error {
+	err := together(members, func(m *member) error { return m.stay(running) })
+	if running.Err() != nil && asked.Err() == nil {
+		return errors.Join(err, context.Cause(running))
 	}
-	return nil
+	return err
 }
 
 // serveAll answers HTTP for all members, and calls fail if one cannot any more.

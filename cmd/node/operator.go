@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"sync"
 
 	"github.com/spf13/cobra"
 )
@@ -36,14 +37,17 @@ func (f *outputForm) Type() string { return "form" }
 type operator struct {
 	streams
 
-	address string
-	form    outputForm
+	address     string
+	form        outputForm
+	credentials credentials
+	clients     sync.Map // *client by address, so that connections are used again
 }
 
-// operatorCommands returns the commands that look at a running node.
+// operatorCommands returns the commands that speak to a running node.
 func operatorCommands(s streams) []*cobra.Command {
 	makers := []func(*operator) *cobra.Command{
-		newMembers, newRing, newWhere, newGet, newPut, newDelete, newPing,
+		newMembers, newRing, newWhere, newGet, newPut, newDelete, newPing, newSend,
+		newTransfers, newPlan, newCommit, newLeave, newDown,
 	}
 	commands := make([]*cobra.Command, len(makers))
 	for i, newCommand := range makers {
@@ -60,11 +64,21 @@ func (o *operator) flags(cmd *cobra.Command) {
 	f.StringVar(&o.address, "http", defaultHTTP, "HTTP address of a node, host:port")
 	f.VarP(&o.form, "output", "o", "table or json")
 	fromEnv(f, "http", "output")
+	o.credentials.flags(f)
 	completeWords(cmd, "output", asTable, asJSON)
 }
 
 // client returns a client of the node that is to be asked.
-func (o *operator) client() *client { return newClient(o.address) }
+func (o *operator) client() *client { return o.clientOf(o.address) }
+
+// clientOf returns a client of another node, whose address a node has told.
+func (o *operator) clientOf(address string) *client {
+	c, known := o.clients.Load(address)
+	if !known {
+		c, _ = o.clients.LoadOrStore(address, newClient(address, &o.credentials))
+	}
+	return c.(*client)
+}
 
 // show prints an answer: as JSON, or as the text that draw makes of it.
 func (o *operator) show(value any, draw func(palette) string) error {

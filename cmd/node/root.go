@@ -70,7 +70,7 @@ func newRoot(s streams) *cobra.Command {
 	}
 	d.flags(root.Flags())
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
-	root.AddCommand(newStart(s), newVersion(s))
+	root.AddCommand(newStart(s), newCerts(s), newVersion(s))
 	root.AddCommand(operatorCommands(s)...)
 	return root
 }

@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -14,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/torc-io/torc/internal/consultest"
 	"github.com/torc-io/torc/internal/doctest"
 )
 
@@ -22,8 +24,9 @@ var rewrite = flag.Bool("rewrite", false, "put the listed files into the pages")
 // patience bounds every command of a page; the first may have to compile.
 const patience = 2 * time.Minute
 
-// servers are the commands that go on running until the page ends.
-var servers = []string{"go run ./cmd/node"}
+// isServer finds the commands that go on running until the page ends. Their ports
+// are the page's own: no two of them listen at the same address.
+var isServer = regexp.MustCompile(`^(go run ./cmd/node|make agent|bin/node start .*)$`)
 
 // elsewhere are commands that a test of the tests cannot run.
 var elsewhere = map[string]string{
@@ -97,9 +100,13 @@ func TestCommands(t *testing.T) {
 
 func run(t *testing.T, steps []doctest.Step) {
 	for _, s := range steps {
+		if s.Command == "make agent" {
+			_, err := consultest.Find()
+			consultest.Need(t, err) // to build it takes longer than anybody waits here
+		}
 		switch {
 		case elsewhere[s.Command] != "":
-		case slices.Contains(servers, s.Command):
+		case isServer.MatchString(s.Command):
 			serve(t, s)
 		default:
 			execute(t, s)
@@ -140,7 +147,7 @@ func shell(ctx context.Context, line string) *exec.Cmd {
 }
 
 // serve starts a command that goes on running, waits until it has printed what
-// the page shows, and ends it with the page.
+// the page shows, if anything, and ends it with the page.
 func serve(t *testing.T, s doctest.Step) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
@@ -154,7 +161,7 @@ func serve(t *testing.T, s doctest.Step) {
 	go func() { defer close(ended); _ = command.Wait() }()
 	t.Cleanup(func() { cancel(); <-ended })
 	deadline := time.After(patience)
-	for !s.Begins(output.String()) {
+	for len(s.Output) > 0 && !s.Begins(output.String()) {
 		select {
 		case <-output.said:
 		case <-ended:

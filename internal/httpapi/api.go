@@ -24,6 +24,10 @@ type Config struct {
 	KV   *kv.Service
 	Ping *ping.Service
 
+	// Rebalance is the node's own: in manual mode nothing moves but by a plan that
+	// is committed, not even when the node is asked to leave.
+	Rebalance torc.Rebalance
+
 	// Metrics is what /metrics shows: the registry that the node counts in.
 	Metrics prometheus.Gatherer
 

@@ -130,11 +130,12 @@ type Members struct {
 // MemberShare is a member with what it owns and how it fares.
 type MemberShare struct {
 	Member
-	Liveness   string  `json:"liveness"`   // "alive", "suspect", "down", or "unproven"
-	Partitions int     `json:"partitions"` // owned now
-	Pending    int     `json:"pending"`    // owned once all transfers are done
-	Share      float64 `json:"share"`      // Partitions of all, 0 … 1
-	NextShare  float64 `json:"next_share"` // the same of Pending
+	HTTP       string  `json:"http,omitempty"` // where its process answers clients; "" if that does not run
+	Liveness   string  `json:"liveness"`       // "alive", "suspect", "down", or "unproven"
+	Partitions int     `json:"partitions"`     // owned now
+	Pending    int     `json:"pending"`        // owned once all transfers are done
+	Share      float64 `json:"share"`          // Partitions of all, 0 … 1
+	NextShare  float64 `json:"next_share"`     // the same of Pending
 }
 
 // members answers with the members of the ring, as this node sees them.
@@ -145,15 +146,25 @@ func (s *served) members(w http.ResponseWriter, r *http.Request) error {
 	current := s.node.Ring()
 	answer := Members{ClusterID: current.ClusterID(), Epoch: current.Epoch(), Via: s.node.Name()}
 	now, next := shares(current)
+	answers := s.answers()
 	for _, m := range current.Members() {
 		answer.Members = append(answer.Members, MemberShare{
-			Member: memberOf(m), Liveness: s.node.Liveness(m.Name).String(),
+			Member: memberOf(m), HTTP: answers[m.Name], Liveness: s.node.Liveness(m.Name).String(),
 			Partitions: now[m.Name], Pending: next[m.Name],
 			Share:     float64(now[m.Name]) / float64(current.Size()),
 			NextShare: float64(next[m.Name]) / float64(current.Size()),
 		})
 	}
 	return writeJSON(w, "application/json", http.StatusOK, answer)
+}
+
+// answers returns where the running nodes answer clients.
+func (s *served) answers() map[ring.NodeName]string {
+	at := make(map[ring.NodeName]string)
+	for _, n := range s.node.Nodes() {
+		at[ring.NodeName(n.Name)] = n.HTTP
+	}
+	return at
 }
 
 // shares counts the partitions of each member, now and after all transfers.

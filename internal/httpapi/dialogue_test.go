@@ -144,6 +144,8 @@ var masks = []struct {
 }{
 	{regexp.MustCompile(`[0-9a-f]{16}\.[0-9a-f]+@solo/[A-Z2-7]{8}`), "VERSION"},
 	{regexp.MustCompile(`"cluster_id":"[A-Z2-7]{26}"`), `"cluster_id":"CLUSTER"`},
+	{regexp.MustCompile(`ring [A-Z2-7]{26},`), `ring CLUSTER,`},
+	{regexp.MustCompile(`this is [A-Z2-7]{8}\b`), `this is CLUSTER`},
 	{regexp.MustCompile(`"incarnation":"\d+"`), `"incarnation":"TIME"`},
 	{regexp.MustCompile(`(?:"solo",){119}"solo"`), `"solo" × 120`},
 }

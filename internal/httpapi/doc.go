@@ -8,6 +8,11 @@
 //	GET    /api/ping         ?key=                  which partition and node answered
 //	GET    /api/where/{key}  ?n=                    who serves a key, as seen from here
 //	GET    /api/ring, /api/members                  the ring, and its members with their liveness
+//	GET    /api/transfers                           partitions on their way, and why they wait
+//	POST   /api/plan                                what changes of the ring would move, and a token
+//	POST   /api/commit                              publish exactly the plan of a token, or 409
+//	POST   /api/leave                               this node leaves
+//	POST   /api/down/{name}  ?force=                give a member up for dead, if it cannot be reached
 //	GET    /livez, /readyz, /metrics, /debug/pprof/
 //
 // Counts of replicas are one, quorum, all, or a number. Requests with a command
@@ -38,6 +43,7 @@
 //
 // # What it does not do
 //
-// It neither authenticates nor encrypts: whoever reaches the port may read and
-// write. It keeps no state of its own.
+// An [API] lets everyone do everything who reaches it: [RequireToken] before it
+// says who may, and a TLS listener below it encrypts. It keeps no state of its
+// own: a plan that waits for its commit is all in the token.
 package httpapi

@@ -21,7 +21,7 @@ import (
 func TestStarting(t *testing.T) {
 	s := &site{t: t, api: New(Config{KV: kv.New(torc.Quorum{N: 3}), Ping: ping.New()})}
 	wantStatus(t, http.StatusOK, s.ask(http.MethodGet, "/livez", ""))
-	for _, path := range []string{"/readyz", "/api/store/k", "/api/ring", "/api/members", "/api/where/k", "/api/ping"} {
+	for _, path := range []string{"/readyz", "/api/store/k", "/api/ring", "/api/members", "/api/where/k", "/api/ping", "/api/transfers"} {
 		w := s.ask(http.MethodGet, path, "")
 		if p := problemIn(t, w); w.Code != http.StatusServiceUnavailable || w.Header().Get("Retry-After") == "" || !strings.Contains(p.Detail, "starting") {
 			t.Errorf("%s: %d %s", path, w.Code, w.Body)

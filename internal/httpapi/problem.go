@@ -76,11 +76,16 @@ var kinds = []kind{
 	{wraps(errMethod), "method-not-allowed", "Method not allowed", http.StatusMethodNotAllowed, false},
 	{wraps(torc.ErrTooLarge), "too-large", "Too large", http.StatusRequestEntityTooLarge, false},
 	{wrong, "bad-request", "Bad request", http.StatusBadRequest, false},
+	{wraps(errNoMember), "no-such-member", "No such member", http.StatusNotFound, false},
+	{wraps(errCrossOrigin), "cross-origin", "Cross-origin request", http.StatusForbidden, false},
+	{wraps(torc.ErrStalePlan), "stale-plan", "Stale plan", http.StatusConflict, false},
+	{conflicts, "conflict", "Conflict", http.StatusConflict, false},
 	{notFound, "not-found", "Not found", http.StatusNotFound, false},
 	{wraps(context.DeadlineExceeded), "timeout", "Timeout", http.StatusGatewayTimeout, false},
 	{wraps(context.Canceled), "client-gone", "Client gone", statusClientGone, false},
 	{wraps(torc.ErrOverloaded), "overloaded", "Overloaded", http.StatusTooManyRequests, true},
-	{wraps(errStarting, errStopping, torc.ErrStopping), "not-ready", "Not ready", http.StatusServiceUnavailable, true},
+	{wraps(errStarting, errStopping, errBehind, torc.ErrStopping), "not-ready", "Not ready", http.StatusServiceUnavailable, true},
+	{unpublished, "not-published", "Not published", http.StatusServiceUnavailable, true},
 	{tooFew, "too-few-replicas", "Too few replicas", http.StatusServiceUnavailable, true},
 	{func(error) bool { return true }, "internal", "Internal error", http.StatusInternalServerError, false},
 }
@@ -101,6 +106,18 @@ func wraps(sentinels ...error) func(error) bool {
 func wrong(err error) bool {
 	var bad badRequestError
 	return errors.As(err, &bad) || errors.Is(err, torc.ErrInvalid) || errors.Is(err, torc.ErrQuorum)
+}
+
+// conflicts holds if the ring does not allow what was asked for, as it is now.
+func conflicts(err error) bool {
+	var conflict conflictError
+	return errors.As(err, &conflict)
+}
+
+// unpublished holds if the membership store did not take a new ring.
+func unpublished(err error) bool {
+	var failed publishError
+	return errors.As(err, &failed)
 }
 
 // notFound holds if the replicas agree that there is nothing. One of them that

@@ -49,6 +49,11 @@ func TestStatusOfErrors(t *testing.T) {
 		{short(torc.ErrFailed), http.StatusInternalServerError},
 		{short(torc.ErrPanic, torc.ErrUnreachable), http.StatusInternalServerError},
 		{torc.ErrUnknownService, http.StatusInternalServerError},
+		{stalef("since"), http.StatusConflict},
+		{conflictError{errors.New("not now")}, http.StatusConflict},
+		{publishError{errors.New("no route")}, http.StatusServiceUnavailable},
+		{publishError{context.DeadlineExceeded}, http.StatusGatewayTimeout},
+		{errBehind, http.StatusServiceUnavailable},
 		{errors.New("anything else"), http.StatusInternalServerError},
 	} {
 		if got := kindOf(c.err).status; got != c.status {

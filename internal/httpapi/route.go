@@ -45,6 +45,11 @@ func (a *API) makeRoutes() []route {
 		{"/api/ping", get(a.served((*served).ping))},
 		{"/api/ring", get(a.served((*served).ring))},
 		{"/api/members", get(a.served((*served).members))},
+		{"/api/transfers", get(a.served((*served).transfers))},
+		{"/api/plan", a.operation((*served).plan)},
+		{"/api/commit", a.operation((*served).commit)},
+		{"/api/leave", a.operation((*served).leave)},
+		{downPrefix, a.operation((*served).down, "force")},
 		{"/livez", get(live)},
 		{"/readyz", get(a.ready)},
 		{"/metrics", get(a.metrics())},
@@ -85,7 +90,7 @@ func (r route) covers(path string) bool {
 // serve calls the endpoint of the request's method. GET answers HEAD too.
 func (r route) serve(w http.ResponseWriter, request *http.Request) error {
 	if r.path == "" {
-		return fmt.Errorf("%w: %s. There are /api/store/{key}, /api/where/{key}, /api/ping, /api/ring, /api/members, /livez, /readyz, /metrics and /debug/pprof/",
+		return fmt.Errorf("%w: %s. There are /api/store/{key}, /api/where/{key}, /api/ping, /api/ring, /api/members, /api/transfers, /api/plan, /api/commit, /api/leave, /api/down/{name}, /livez, /readyz, /metrics and /debug/pprof/",
 			errNoRoute, request.URL.EscapedPath())
 	}
 	method := request.Method

@@ -30,7 +30,7 @@ func startSite(t testing.TB, config torc.Config) *site {
 	s := &site{t: t}
 	registry := NewRegistry()
 	c := Config{
-		KV: kv.New(torc.Quorum{N: 3}), Ping: ping.New(), Metrics: registry,
+		KV: kv.New(torc.Quorum{N: 3}), Ping: ping.New(), Metrics: registry, Rebalance: config.Rebalance,
 		Logger: slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelError})),
 	}
 	config.Metrics = registry
