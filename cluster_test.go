@@ -13,6 +13,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"go.uber.org/goleak"
+
 	torc "github.com/torc-io/torc"
 	"github.com/torc-io/torc/membership/local"
 	testingpb "github.com/torc-io/torc/proto/torc/testing/v1"
@@ -167,6 +169,8 @@ func loseOne(t *testing.T, lose func(*cluster)) {
 // TestLosingOneOfFiveOverTCP: the same over the real transport, where it is a
 // broken connection that tells.
 func TestLosingOneOfFiveOverTCP(t *testing.T) {
+	before := goleak.IgnoreCurrent()
+	t.Cleanup(func() { goleak.VerifyNone(t, before) }) // once the nodes are shut down
 	c := &cluster{}
 	c.startAll(t, torc.Quorum{N: 3}, five())
 	for _, key := range someKeys(300) {

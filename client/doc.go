@@ -5,6 +5,9 @@
 //	cluster, err := client.New(client.Config{Addresses: []string{"a:4000", "b:4000", "c:4000"}})
 //	object, err := service.On(cluster).Fetch(ctx, key)        // or fetch.Do(ctx, cluster, command)
 //
+// Where Consul knows the nodes, it finds them there: a consul.Store's HTTPAddresses
+// is what [Config].Resolve wants.
+//
 // It speaks to the HTTP address of the nodes, where package gateway answers. Any
 // node takes any command, and coordinates it.
 //
