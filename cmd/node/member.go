@@ -163,7 +163,7 @@ func (m *member) leave(ctx context.Context) error {
 	if !m.leaveOnStop || m.hasLeft() {
 		return nil
 	}
-	m.api.Drain()
+	m.drain()
 	m.config.Logger.Info("leaving the cluster", "node", m.config.Name)
 	if err := m.node.Leave(ctx); err != nil {
 		m.config.Logger.Warn("stopping as a member, without having left", "node", m.config.Name, "error", err)
@@ -200,11 +200,25 @@ func startAll(ctx context.Context, members []*member) error {
 	return nil
 }
 
+// drain makes a member not ready, and sends its clients to others.
+func (m *member) drain() {
+	m.api.Drain()
+	m.commands.Drain()
+}
+
+// noticeWithin is how long clients have to notice that a member is draining. The
+// server closes connections that are idle when it stops, and with one of them
+// it could cut off a request that has just been sent.
+const noticeWithin = 150 * time.Millisecond
+
 // stopAll stops members: not ready, finish requests in flight, stop the nodes.
 func stopAll(ctx context.Context, members []*member) error {
 	for _, m := range members {
-		m.api.Drain()
+		m.drain()
 	}
+	notice, cancel := context.WithTimeout(ctx, noticeWithin)
+	defer cancel()
+	<-notice.Done()
 	served := together(members, func(m *member) error { return httpapi.Stop(ctx, m.server) })
 	stopped := together(members, func(m *member) error {
 		if m.node == nil {
