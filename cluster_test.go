@@ -16,6 +16,7 @@ import (
 	"go.uber.org/goleak"
 
 	torc "github.com/torc-io/torc"
+	"github.com/torc-io/torc/internal/puppet"
 	"github.com/torc-io/torc/membership/local"
 	testingpb "github.com/torc-io/torc/proto/torc/testing/v1"
 	"github.com/torc-io/torc/ring"
@@ -28,7 +29,7 @@ type cluster struct {
 	store     *local.Store
 	rebalance torc.Rebalance
 	nodes     map[torc.NodeName]*torc.Node
-	puppets   map[torc.NodeName]*puppet // one a node, to see who executed what
+	puppets   map[torc.NodeName]*puppet.Service // one a node, to see who executed what
 }
 
 // startCluster starts the nodes together, so that they share the first ring.
@@ -48,11 +49,11 @@ func startClusterIn(t testing.TB, mode torc.Rebalance, q torc.Quorum, names ...t
 func (c *cluster) startAll(t testing.TB, q torc.Quorum, names []torc.NodeName) {
 	t.Helper()
 	c.t, c.store = t, local.NewStore()
-	c.nodes, c.puppets = map[torc.NodeName]*torc.Node{}, map[torc.NodeName]*puppet{}
+	c.nodes, c.puppets = map[torc.NodeName]*torc.Node{}, map[torc.NodeName]*puppet.Service{}
 	var wg sync.WaitGroup
 	var mu sync.Mutex
 	for _, name := range names {
-		p := newPuppet(q)
+		p := puppet.NewRepairing(q)
 		c.puppets[name] = p
 		wg.Go(func() {
 			node := c.start(name, len(names), p)
@@ -65,7 +66,7 @@ func (c *cluster) startAll(t testing.TB, q torc.Quorum, names []torc.NodeName) {
 	t.Cleanup(c.shutdown)
 }
 
-func (c *cluster) start(name torc.NodeName, bootstrap int, p *puppet) *torc.Node {
+func (c *cluster) start(name torc.NodeName, bootstrap int, p *puppet.Service) *torc.Node {
 	node, err := torc.Start(context.Background(), torc.Config{
 		Name: string(name), Membership: c.store.Connect(), Network: c.Network,
 		Bootstrap: bootstrap, RequestTimeout: 5 * time.Second, Rebalance: c.rebalance,
@@ -89,12 +90,12 @@ func (c *cluster) stop(name torc.NodeName) {
 
 // store writes a value through a node, and look reads one.
 func (c *cluster) put(on torc.NodeName, key string, opts ...torc.CallOption) error {
-	_, err := c.puppets[on].act.Do(context.Background(), c.nodes[on], &testingpb.Act{Key: []byte(key), Value: []byte(key)}, opts...)
+	_, err := c.puppets[on].Act.Do(context.Background(), c.nodes[on], &testingpb.Act{Key: []byte(key), Value: []byte(key)}, opts...)
 	return err
 }
 
 func (c *cluster) get(on torc.NodeName, key string, opts ...torc.CallOption) (string, error) {
-	seen, err := c.puppets[on].look.Do(context.Background(), c.nodes[on], &testingpb.Look{Key: []byte(key)}, opts...)
+	seen, err := c.puppets[on].Look.Do(context.Background(), c.nodes[on], &testingpb.Look{Key: []byte(key)}, opts...)
 	return string(seen.GetValue()), err
 }
 
@@ -196,7 +197,7 @@ func TestReplicasOnOtherMachines(t *testing.T) {
 	c := &cluster{}
 	c.startAll(t, torc.Quorum{N: 3}, []torc.NodeName{"a", "b", "c"})
 	do := func(cmd *testingpb.Act) error {
-		_, err := c.puppets["a"].act.Do(t.Context(), c.nodes["a"], cmd, torc.W(3))
+		_, err := c.puppets["a"].Act.Do(t.Context(), c.nodes["a"], cmd, torc.W(3))
 		return err
 	}
 	for verb, want := range map[string]error{"fail": torc.ErrFailed, "invalid": torc.ErrInvalid, "panic": torc.ErrPanic} {
@@ -210,7 +211,7 @@ func TestReplicasOnOtherMachines(t *testing.T) {
 	if err := do(&testingpb.Act{Key: []byte("large"), Value: large}); err != nil {
 		t.Errorf("the largest command: %v", err)
 	}
-	seen, err := c.puppets["b"].look.Do(t.Context(), c.nodes["b"], &testingpb.Look{Key: []byte("large")}, torc.R(3))
+	seen, err := c.puppets["b"].Look.Do(t.Context(), c.nodes["b"], &testingpb.Look{Key: []byte("large")}, torc.R(3))
 	if err != nil || !bytes.Equal(seen.GetValue(), large) {
 		t.Errorf("read %d bytes, %v", len(seen.GetValue()), err)
 	}
@@ -305,7 +306,7 @@ func TestReadRepair(t *testing.T) {
 		c.rejoin(away)
 		time.Sleep(2 * time.Second)
 		missing := func() (n int) {
-			replies, err := c.puppets[on].look.All(context.Background(), c.nodes[on], &testingpb.Look{Key: []byte(key)})
+			replies, err := c.puppets[on].Look.All(context.Background(), c.nodes[on], &testingpb.Look{Key: []byte(key)})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -336,7 +337,7 @@ func TestReadRepair(t *testing.T) {
 
 func (c *cluster) executed() (n int64) {
 	for _, p := range c.puppets {
-		n += p.executed.Load()
+		n += p.Executed.Load()
 	}
 	return n
 }
@@ -393,7 +394,7 @@ func TestNodeThatDoesNotFitIsRefused(t *testing.T) {
 		`another running node has this name: "a" runs at`:          {Name: "a"},
 	} {
 		config.Membership = c.store.Connect()
-		_, err := torc.Start(t.Context(), config, newPuppet(torc.Quorum{N: 3}))
+		_, err := torc.Start(t.Context(), config, puppet.NewRepairing(torc.Quorum{N: 3}))
 		if err == nil || !strings.Contains(err.Error(), says) {
 			t.Errorf("got %v, want %q", err, says)
 		}
@@ -429,12 +430,12 @@ func TestLateNodeCoordinates(t *testing.T) {
 		if err := c.put("a", "key"); err != nil {
 			t.Fatal(err)
 		}
-		c.puppets["d"] = newPuppet(torc.Quorum{N: 3})
+		c.puppets["d"] = puppet.NewRepairing(torc.Quorum{N: 3})
 		c.nodes["d"] = c.start("d", 1, c.puppets["d"])
 		if got, err := c.get("d", "key"); err != nil || got != "key" {
 			t.Errorf("d reads %q, %v", got, err)
 		}
-		if n := c.puppets["d"].opened.Load(); n != 0 {
+		if n := c.puppets["d"].Opened.Load(); n != 0 {
 			t.Errorf("d opened %d vnodes, and owns nothing", n)
 		}
 		member, _ := c.nodes["a"].Ring().Member("d")
@@ -450,11 +451,11 @@ func TestShutdownLosesNoAcceptedRequest(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := startCluster(t, torc.Quorum{N: 3}, "a", "b", "c")
 		for _, p := range c.puppets {
-			p.pause = 2 * time.Second
+			p.Pause = 2 * time.Second
 		}
 		answer := make(chan error, 1)
 		go func() {
-			_, err := c.puppets["a"].act.Do(context.Background(), c.nodes["a"], act("slow"))
+			_, err := c.puppets["a"].Act.Do(context.Background(), c.nodes["a"], act("slow"))
 			answer <- err
 		}()
 		time.Sleep(time.Second)

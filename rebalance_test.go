@@ -12,12 +12,13 @@ import (
 	"time"
 
 	torc "github.com/torc-io/torc"
+	"github.com/torc-io/torc/internal/puppet"
 	"github.com/torc-io/torc/membership"
 	"github.com/torc-io/torc/ring"
 )
 
 func (c *cluster) join(name torc.NodeName) {
-	c.puppets[name] = newPuppet(torc.Quorum{N: 3})
+	c.puppets[name] = puppet.NewRepairing(torc.Quorum{N: 3})
 	c.nodes[name] = c.start(name, 1, c.puppets[name])
 }
 
@@ -77,7 +78,7 @@ func TestJoinUnderLoad(t *testing.T) {
 		}
 		c.SetDelay(3 * time.Millisecond)
 		time.Sleep(time.Second)
-		joins := newPuppet(torc.Quorum{N: 3})
+		joins := puppet.NewRepairing(torc.Quorum{N: 3})
 		d := c.start("d", 1, joins)
 		time.Sleep(12 * time.Second)
 		close(stop)

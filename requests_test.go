@@ -13,6 +13,7 @@ import (
 	"time"
 
 	torc "github.com/torc-io/torc"
+	"github.com/torc-io/torc/internal/puppet"
 	testingpb "github.com/torc-io/torc/proto/torc/testing/v1"
 )
 
@@ -42,7 +43,7 @@ func act(verb string) *testingpb.Act {
 }
 
 func TestWrongRequestsAreRefusedBeforeAnythingIsSent(t *testing.T) {
-	p := newPuppet(torc.Quorum{N: 3})
+	p := puppet.NewRepairing(torc.Quorum{N: 3})
 	node := startSolo(t, torc.Config{}, p)
 	for name, c := range map[string]struct {
 		command *testingpb.Act
@@ -61,28 +62,28 @@ func TestWrongRequestsAreRefusedBeforeAnythingIsSent(t *testing.T) {
 		"a command over the size": {&testingpb.Act{Key: []byte("k"), Value: make([]byte, torc.MaxMessageBytes)}, nil, torc.ErrTooLarge, "the most is 524288"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			_, err := p.act.Do(t.Context(), node, c.command, c.opts...)
+			_, err := p.Act.Do(t.Context(), node, c.command, c.opts...)
 			if !errors.Is(err, c.want) || !strings.Contains(err.Error(), c.says) {
 				t.Errorf("got %v; want %v and %q", err, c.want, c.says)
 			}
 		})
 	}
-	if n := p.executed.Load(); n != 0 {
+	if n := p.Executed.Load(); n != 0 {
 		t.Errorf("%d commands were executed", n)
 	}
 }
 
 func TestServiceThatIsNotThere(t *testing.T) {
-	p, stranger := newPuppet(torc.Quorum{N: 1}), newPuppet(torc.Quorum{N: 1})
+	p, stranger := puppet.NewRepairing(torc.Quorum{N: 1}), puppet.NewRepairing(torc.Quorum{N: 1})
 	node := startSolo(t, torc.Config{}, p)
-	if _, err := stranger.act.Do(t.Context(), node, act("")); !errors.Is(err, torc.ErrUnknownService) {
+	if _, err := stranger.Act.Do(t.Context(), node, act("")); !errors.Is(err, torc.ErrUnknownService) {
 		t.Errorf("got %v, want ErrUnknownService", err)
 	}
 }
 
 // TestFailuresOfHandlers: each is told to the client, and none spreads.
 func TestFailuresOfHandlers(t *testing.T) {
-	p := newPuppet(torc.Quorum{N: 3})
+	p := puppet.NewRepairing(torc.Quorum{N: 3})
 	node := startSolo(t, torc.Config{}, p)
 	for verb, c := range map[string]struct {
 		want error
@@ -93,7 +94,7 @@ func TestFailuresOfHandlers(t *testing.T) {
 		"panic":   {torc.ErrPanic, "handler panicked: as told"},
 	} {
 		t.Run(verb, func(t *testing.T) {
-			_, err := p.act.Do(t.Context(), node, act(verb))
+			_, err := p.Act.Do(t.Context(), node, act(verb))
 			var short *torc.QuorumError
 			if !errors.Is(err, c.want) || !errors.As(err, &short) || !strings.Contains(err.Error(), c.says) {
 				t.Fatalf("got %v; want a QuorumError with %v and %q", err, c.want, c.says)
@@ -101,24 +102,24 @@ func TestFailuresOfHandlers(t *testing.T) {
 			if short.Outcome != torc.OutcomeUnknown {
 				t.Errorf("the outcome of a write that handlers took up is %v", short.Outcome)
 			}
-			if _, err := p.act.Do(t.Context(), node, act("store")); err != nil {
+			if _, err := p.Act.Do(t.Context(), node, act("store")); err != nil {
 				t.Errorf("the next command: %v", err)
 			}
 		})
 	}
-	if n := p.opened.Load(); n > 120 {
+	if n := p.Opened.Load(); n > 120 {
 		t.Errorf("%d vnodes were opened for 120 partitions: a panic must not cost a vnode its state", n)
 	}
 }
 
 func TestHandlerSlowerThanTheDeadline(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		p := newPuppet(torc.Quorum{N: 3})
-		p.pause = time.Hour
+		p := puppet.NewRepairing(torc.Quorum{N: 3})
+		p.Pause = time.Hour
 		node := startSolo(t, torc.Config{RequestTimeout: time.Second}, p)
 		for verb, end := range map[string]time.Duration{"slow": time.Second, "hang": time.Second} {
 			began := time.Now()
-			_, err := p.act.Do(t.Context(), node, act(verb))
+			_, err := p.Act.Do(t.Context(), node, act(verb))
 			if !errors.Is(err, context.DeadlineExceeded) || !errors.Is(err, torc.ErrNoReply) {
 				t.Errorf("%s: got %v, want a deadline error", verb, err)
 			}
@@ -127,7 +128,7 @@ func TestHandlerSlowerThanTheDeadline(t *testing.T) {
 			}
 			time.Sleep(2 * time.Hour) // the slow handlers end
 		}
-		if _, err := p.act.Do(t.Context(), node, act("store")); err != nil {
+		if _, err := p.Act.Do(t.Context(), node, act("store")); err != nil {
 			t.Errorf("the next command: %v", err)
 		}
 	})
@@ -137,14 +138,14 @@ func TestHandlerSlowerThanTheDeadline(t *testing.T) {
 // spend its time on what nobody waits for any more.
 func TestCommandsThatWaitedTooLongAreNotExecuted(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		p := newPuppet(torc.Quorum{N: 1})
-		p.pause = 3 * time.Second
+		p := puppet.NewRepairing(torc.Quorum{N: 1})
+		p.Pause = 3 * time.Second
 		node := startSolo(t, torc.Config{RequestTimeout: time.Second}, p)
 		for range 10 {
-			go p.act.Do(context.Background(), node, act("slow"))
+			go p.Act.Do(context.Background(), node, act("slow"))
 		}
 		time.Sleep(time.Minute)
-		if n := p.executed.Load(); n != 1 {
+		if n := p.Executed.Load(); n != 1 {
 			t.Errorf("%d of 10 commands were executed; all but the first had expired", n)
 		}
 	})
@@ -152,17 +153,17 @@ func TestCommandsThatWaitedTooLongAreNotExecuted(t *testing.T) {
 
 func TestCancelledClientIsAnsweredAtOnceAndItsWriteGoesOn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		p := newPuppet(torc.Quorum{N: 1})
+		p := puppet.NewRepairing(torc.Quorum{N: 1})
 		node := startSolo(t, torc.Config{RequestTimeout: time.Minute}, p)
-		p.pause = 10 * time.Second
+		p.Pause = 10 * time.Second
 		ctx, cancel := context.WithCancel(t.Context())
 		time.AfterFunc(time.Second, cancel)
 		began := time.Now()
-		_, err := p.act.Do(ctx, node, act("slow"))
+		_, err := p.Act.Do(ctx, node, act("slow"))
 		if !errors.Is(err, context.Canceled) || time.Since(began) != time.Second {
 			t.Errorf("answered %v after %v", err, time.Since(began))
 		}
-		seen, err := p.look.Do(t.Context(), node, &testingpb.Look{Key: []byte("key")})
+		seen, err := p.Look.Do(t.Context(), node, &testingpb.Look{Key: []byte("key")})
 		if err != nil || string(seen.GetValue()) != "value" {
 			t.Errorf("after a cancelled write the key has %v, %v", seen, err)
 		}
@@ -171,15 +172,15 @@ func TestCancelledClientIsAnsweredAtOnceAndItsWriteGoesOn(t *testing.T) {
 
 func TestVnodeThatCannotOpenIsTriedAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		p := newPuppet(torc.Quorum{N: 1})
-		p.failOpen.Store(true)
+		p := puppet.NewRepairing(torc.Quorum{N: 1})
+		p.FailOpen.Store(true)
 		node := startSolo(t, torc.Config{}, p)
-		if _, err := p.act.Do(t.Context(), node, act("")); !errors.Is(err, torc.ErrUnavailable) {
+		if _, err := p.Act.Do(t.Context(), node, act("")); !errors.Is(err, torc.ErrUnavailable) {
 			t.Errorf("got %v, want ErrUnavailable", err)
 		}
-		p.failOpen.Store(false)
+		p.FailOpen.Store(false)
 		time.Sleep(time.Second)
-		if _, err := p.act.Do(t.Context(), node, act("")); err != nil {
+		if _, err := p.Act.Do(t.Context(), node, act("")); err != nil {
 			t.Errorf("a second later: %v", err)
 		}
 	})
@@ -190,8 +191,8 @@ func TestVnodeThatCannotOpenIsTriedAgain(t *testing.T) {
 // afterwards the first request finds an idle vnode.
 func TestOverload(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		p := newPuppet(torc.Quorum{N: 1})
-		p.pause = time.Millisecond
+		p := puppet.NewRepairing(torc.Quorum{N: 1})
+		p.Pause = time.Millisecond
 		const bound = 64
 		node := startSolo(t, torc.Config{RequestTimeout: time.Second, MailboxCommands: bound}, p)
 		var answered, ok, overloaded atomic.Int64
@@ -200,7 +201,7 @@ func TestOverload(t *testing.T) {
 		for range milliseconds {
 			for range perMillisecond {
 				wg.Go(func() {
-					_, err := p.act.Do(t.Context(), node, act("slow"))
+					_, err := p.Act.Do(t.Context(), node, act("slow"))
 					answered.Add(1)
 					switch {
 					case err == nil:
@@ -222,7 +223,7 @@ func TestOverload(t *testing.T) {
 			t.Errorf("%d executed, %d overloaded: the vnode must go on at full rate and refuse the rest", ok.Load(), overloaded.Load())
 		}
 		began := time.Now()
-		if _, err := p.act.Do(t.Context(), node, act("slow")); err != nil || time.Since(began) > 2*time.Millisecond {
+		if _, err := p.Act.Do(t.Context(), node, act("slow")); err != nil || time.Since(began) > 2*time.Millisecond {
 			t.Errorf("after the overload: %v in %v", err, time.Since(began))
 		}
 	})
@@ -235,7 +236,7 @@ func TestAMillionRequestsLeaveNothing(t *testing.T) {
 	if testing.Short() || raceEnabled {
 		requests = 50_000
 	}
-	p := newPuppet(torc.Quorum{N: 3})
+	p := puppet.NewRepairing(torc.Quorum{N: 3})
 	node := startSolo(t, torc.Config{RequestTimeout: 20 * time.Millisecond}, p)
 	// Reach the steady state first: the actor registry alone has 32,768 maps that
 	// take their memory when they are first used.
@@ -271,7 +272,7 @@ func footprint() usage {
 
 // assorted sends requests from 64 clients: two thirds succeed, the others fail
 // by each of the ways there are.
-func assorted(t *testing.T, p *puppet, node *torc.Node, requests int) {
+func assorted(t *testing.T, p *puppet.Service, node *torc.Node, requests int) {
 	t.Helper()
 	var next atomic.Int64
 	var wg sync.WaitGroup
@@ -287,10 +288,10 @@ func assorted(t *testing.T, p *puppet, node *torc.Node, requests int) {
 	wg.Wait()
 }
 
-func assortedOne(p *puppet, node *torc.Node, i int) error {
+func assortedOne(p *puppet.Service, node *torc.Node, i int) error {
 	key := []byte{byte(i % 251), byte(i % 3)} // few, so that the stored items stay as many
 	do := func(verb string, opts ...torc.CallOption) error {
-		_, err := p.act.Do(context.Background(), node, &testingpb.Act{Key: key, Verb: verb}, opts...)
+		_, err := p.Act.Do(context.Background(), node, &testingpb.Act{Key: key, Verb: verb}, opts...)
 		return err
 	}
 	kinds := []func() (got, want error){
@@ -298,13 +299,13 @@ func assortedOne(p *puppet, node *torc.Node, i int) error {
 		func() (error, error) { return do("invalid"), torc.ErrInvalid },
 		func() (error, error) { return do("store", torc.W(9)), torc.ErrInvalid },
 		func() (error, error) {
-			_, err := p.look.Do(context.Background(), node, &testingpb.Look{Key: append(key, 'x')})
+			_, err := p.Look.Do(context.Background(), node, &testingpb.Look{Key: append(key, 'x')})
 			return err, torc.ErrNotFound
 		},
 		func() (error, error) {
 			ctx, cancel := context.WithCancel(context.Background())
 			cancel()
-			_, err := p.act.Do(ctx, node, &testingpb.Act{Key: key})
+			_, err := p.Act.Do(ctx, node, &testingpb.Act{Key: key})
 			return errors.Join(err, context.Canceled), context.Canceled // it may have been faster
 		},
 	}

@@ -8,13 +8,14 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	torc "github.com/torc-io/torc"
+	"github.com/torc-io/torc/internal/puppet"
 	"github.com/torc-io/torc/ping"
 	testingpb "github.com/torc-io/torc/proto/torc/testing/v1"
 )
 
 // TestMethods: a node tells what it can do, to programs that do not know.
 func TestMethods(t *testing.T) {
-	node := startSolo(t, torc.Config{}, newPuppet(torc.Quorum{N: 1}), ping.New())
+	node := startSolo(t, torc.Config{}, puppet.New(torc.Quorum{N: 1}), ping.New())
 	var got []string
 	for _, m := range node.Methods() {
 		name := func(m proto.Message) any { return m.ProtoReflect().Descriptor().FullName() }
@@ -32,7 +33,7 @@ func TestMethods(t *testing.T) {
 
 // TestSend: what Command.Do does, without its types.
 func TestSend(t *testing.T) {
-	node := startSolo(t, torc.Config{}, newPuppet(torc.Quorum{N: 3}))
+	node := startSolo(t, torc.Config{}, puppet.New(torc.Quorum{N: 3}))
 	methods := node.Methods()
 	write, read := methods[0], methods[1]
 	three := 3

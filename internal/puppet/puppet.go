@@ -4,6 +4,7 @@
 //	fail       return an error of their own
 //	invalid    return torc.ErrInvalid
 //	panic      panic
+//	slow       take as long as the service's Pause, whatever the deadline
 //	hang       wait for the deadline, and give up
 //	deadline   answer with the time that is left, as text
 //	anything   store and return the value, or return what is stored
@@ -26,17 +27,45 @@ type Service struct {
 	Look torc.Command[*testingpb.Look, *testingpb.Seen]
 	// Executed counts what handlers began to do, on all replicas.
 	Executed atomic.Int64
+	// Opened counts the attempts to open a vnode, which fail while FailOpen says so.
+	Opened   atomic.Int64
+	FailOpen atomic.Bool
+	// Pause is how long the verb "slow" takes; set it before it is used.
+	Pause time.Duration
 }
 
-// New returns the service, named "puppet".
+// New returns the service, named "puppet". Its reads do not repair.
 func New(q torc.Quorum) *Service {
-	s := &Service{}
-	s.Service = torc.NewService("puppet", q, func(context.Context, torc.Host) (*vnode, error) {
-		return &vnode{torc.NewStore(newest), s}, nil
-	})
-	s.Act = torc.HandleWrite(s.Service, (*vnode).Act)
+	s := begin(q)
 	s.Look = torc.HandleRead(s.Service, (*vnode).Look, torc.Resolve(newest))
 	return s
+}
+
+// NewRepairing returns the service with reads that repair.
+func NewRepairing(q torc.Quorum) *Service {
+	s := begin(q)
+	s.Look = torc.HandleRead(s.Service, (*vnode).Look, torc.Resolve(newest), torc.Repair(s.Act, rewrite))
+	return s
+}
+
+// begin makes the service without its read.
+func begin(q torc.Quorum) *Service {
+	s := &Service{Pause: time.Millisecond}
+	s.Service = torc.NewService("puppet", q, s.open)
+	s.Act = torc.HandleWrite(s.Service, (*vnode).Act)
+	return s
+}
+
+func (s *Service) open(context.Context, torc.Host) (*vnode, error) {
+	s.Opened.Add(1)
+	if s.FailOpen.Load() {
+		return nil, errAsTold
+	}
+	return &vnode{torc.NewStore(newest), s}, nil
+}
+
+func rewrite(key []byte, seen *testingpb.Seen) *testingpb.Act {
+	return &testingpb.Act{Key: key, Verb: "store", Value: seen.GetValue()}
 }
 
 func newest(a, b *testingpb.Seen) *testingpb.Seen {
@@ -88,6 +117,8 @@ func (v *vnode) perform(ctx context.Context, verb string) (*testingpb.Seen, erro
 		return nil, torc.ErrInvalid
 	case "panic":
 		panic("as told")
+	case "slow":
+		time.Sleep(v.service.Pause) //archtest:sleep a handler that takes its time
 	case "hang":
 		<-ctx.Done()
 		return nil, ctx.Err()
