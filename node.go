@@ -29,6 +29,11 @@ type Config struct {
 	// port on loopback.
 	Listen string
 
+	// Advertise is where other members reach the node, host:port, if that is not
+	// Listen: behind an address translation, or when Listen takes all addresses
+	// of the machine.
+	Advertise string
+
 	// TLS makes the connections between members authenticated and encrypted; nil
 	// leaves both out. All members of a cluster have it, or none.
 	TLS *TLS
@@ -163,7 +168,7 @@ func (c Config) lower(services []Registration) actors.Config {
 		lowered.Transport = NewNetwork().Transport(c.Name)
 	default:
 		lowered.Transport = actors.NewRemote(actors.RemoteConfig{
-			Listen: cmp.Or(c.Listen, anyPort), Name: c.Name, TLS: c.TLS, Insecure: c.Insecure,
+			Listen: cmp.Or(c.Listen, anyPort), Advertise: c.Advertise, Name: c.Name, TLS: c.TLS, Insecure: c.Insecure,
 		})
 	}
 	return lowered

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -52,7 +53,7 @@ type member struct {
 func newMember(config torc.Config, listener net.Listener, safe *httpSecurity) (*member, error) {
 	store, pings := kv.New(torc.Quorum{N: replicas}), ping.New()
 	registry := httpapi.NewRegistry()
-	config.HTTP, config.Metrics = advertised(listener, config.Listen), registry
+	config.HTTP, config.Metrics = advertised(listener, cmp.Or(config.Advertise, config.Listen)), registry
 	if safe.cert != "" {
 		config.HTTP = safe.scheme() + config.HTTP // a bare address means HTTP
 	}

@@ -20,16 +20,16 @@ import (
 
 // starting is the command start: one member.
 type starting struct {
-	name, listen, http, zone string
-	consul, cluster          string
-	ringSize, bootstrap      int
-	rebalance                rebalanceMode
-	evictAfter               time.Duration
-	leaveOnStop              bool
-	security                 security     // between members
-	clients                  httpSecurity // towards clients
-	requestTimeout           time.Duration
-	level                    logLevel
+	name, listen, advertise, http, zone string
+	consul, cluster                     string
+	ringSize, bootstrap                 int
+	rebalance                           rebalanceMode
+	evictAfter                          time.Duration
+	leaveOnStop                         bool
+	security                            security     // between members
+	clients                             httpSecurity // towards clients
+	requestTimeout                      time.Duration
+	level                               logLevel
 }
 
 const startLong = `start runs one member of a cluster whose members find each other in Consul. They
@@ -70,12 +70,13 @@ func newStartOf(s streams, c *starting) *cobra.Command {
 // identityFlags are about the member itself.
 func (c *starting) identityFlags(f *pflag.FlagSet) {
 	f.StringVar(&c.name, "name", "", "name of the member: unique in its cluster, and the same after a restart (required)")
-	f.StringVar(&c.listen, "listen", "127.0.0.1:7000", "where other members reach this one, host:port")
+	f.StringVar(&c.listen, "listen", "127.0.0.1:7000", "where to listen for other members, host:port")
+	f.StringVar(&c.advertise, "advertise", "", "where other members reach this one, if not at --listen, host:port")
 	f.StringVar(&c.http, "http", defaultHTTP, "where clients are answered, host:port")
 	f.StringVar(&c.zone, "zone", "", "failure domain, shown beside the member")
 	f.DurationVar(&c.requestTimeout, "request-timeout", httpapi.DefaultTimeout, fmt.Sprintf("deadline of requests that name none, at most %v", httpapi.MaxTimeout))
 	f.BoolVar(&c.leaveOnStop, "leave-on-stop", false, "leave the cluster before stopping: hand off all, however long it takes")
-	fromEnv(f, "name", "listen", "http", "zone", "request-timeout", "leave-on-stop")
+	fromEnv(f, "name", "listen", "advertise", "http", "zone", "request-timeout", "leave-on-stop")
 }
 
 // clusterFlags are about the cluster, and the same on all its members.
@@ -126,7 +127,8 @@ func (c *starting) check() error {
 	case c.leaveOnStop && c.rebalance == rebalanceMode(torc.RebalanceManual):
 		return usagef("--leave-on-stop would move partitions, and --rebalance manual says that only a committed plan may")
 	}
-	for flag, address := range map[string]string{"--listen": c.listen, "--http": c.http} {
+	addresses := map[string]string{"--listen": c.listen, "--http": c.http, "--advertise": cmp.Or(c.advertise, c.listen)}
+	for flag, address := range addresses {
 		if _, _, err := net.SplitHostPort(address); err != nil {
 			return usagef("%s: %w", flag, err)
 		}
@@ -137,7 +139,7 @@ func (c *starting) check() error {
 // config returns what the flags say of the node.
 func (c *starting) config(logs io.Writer) torc.Config {
 	config := torc.Config{
-		Name: c.name, Listen: c.listen, Zone: c.zone, RingSize: c.ringSize, Bootstrap: c.bootstrap,
+		Name: c.name, Listen: c.listen, Advertise: c.advertise, Zone: c.zone, RingSize: c.ringSize, Bootstrap: c.bootstrap,
 		Rebalance: torc.Rebalance(c.rebalance), EvictAfter: c.evictAfter,
 		TLS: c.security.tls(), Insecure: c.security.insecure,
 		RequestTimeout: c.requestTimeout, Logger: newLogger(logs, c.level.Level),
