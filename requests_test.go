@@ -326,3 +326,26 @@ func assortedOne(p *puppet.Service, node *torc.Node, i int) error {
 	}
 	return fmt.Errorf("request %d ended with %w, want %w", i, got, want)
 }
+
+// TestShutdownDoesNotWaitForAHandlerForEver: its context ends, and says so.
+func TestShutdownDoesNotWaitForAHandlerForEver(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := puppet.NewRepairing(torc.Quorum{N: 1})
+		p.Pause = time.Hour
+		node, err := torc.Start(t.Context(), torc.Config{Name: "solo", RequestTimeout: time.Second}, p)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := p.Act.Do(t.Context(), node, act("slow")); !errors.Is(err, torc.ErrNoReply) {
+			t.Errorf("got %v", err)
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+		defer cancel()
+		began := time.Now()
+		err = node.Shutdown(ctx)
+		if err == nil || !strings.Contains(err.Error(), "1 vnodes had not closed") || time.Since(began) > 11*time.Second {
+			t.Errorf("shut down after %v: %v", time.Since(began), err)
+		}
+		time.Sleep(2 * time.Hour) // the handler ends
+	})
+}

@@ -110,7 +110,7 @@ func (c *coordinatorActor) Receive(ctx actor.Context) {
 }
 
 // survive answers the client if deciding panicked, for instance in a service's
-// Resolve: no request may be left without an answer.
+// Repair: no request may be left without an answer, nor in the table.
 func (c *coordinatorActor) survive() {
 	reason := recover()
 	if reason == nil {
@@ -207,6 +207,9 @@ func (c *coordinatorActor) end() {
 }
 
 func (c *coordinatorActor) close() {
+	if c.machine == nil {
+		return
+	}
 	c.node.table.remove(c.id)
 	for position := range c.waiting {
 		c.settle(position)

@@ -37,7 +37,8 @@ func (p *vnodeProxy) suspend() int {
 	return h.items()
 }
 
-// items asks the vnode, on its own turn, how many items it holds.
+// items asks the vnode, on its own turn, how many items it holds. It does not
+// wait for a handler that outlasts the node.
 func (h *vnodeHandle) items() int {
 	count := &visit{done: make(chan struct{})}
 	counted := 0
@@ -50,7 +51,9 @@ func (h *vnodeHandle) items() int {
 	select {
 	case <-count.done:
 		return counted
-	case <-h.vnode.stopped: // the node is stopping
+	case <-h.vnode.stopped:
+		return 0
+	case <-h.vnode.node.life.Done():
 		return 0
 	}
 }
@@ -83,7 +86,10 @@ func (p *vnodeProxy) retire() {
 	p.mu.Unlock()
 	if h != nil {
 		h.end(p.node.system)
-		<-h.vnode.stopped
+		select {
+		case <-h.vnode.stopped:
+		case <-p.node.life.Done():
+		}
 	}
 	p.release()
 }
