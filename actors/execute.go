@@ -186,13 +186,6 @@ func (n *Node) newCommand(m *Method, message proto.Message, epoch ring.Epoch, de
 	return c
 }
 
-// Owner returns who answers for a key, and from which partition.
-func (n *Node) Owner(key []byte) ring.Target {
-	r := n.Ring()
-	p := r.Partition(key)
-	return ring.Target{Partition: p, Node: r.Owner(p)}
-}
-
 // Targets returns the vnodes that a request for the partition would go to now:
 // primaries, and fallbacks for those that cannot be reached.
 func (n *Node) Targets(p ring.Partition, count int) []ring.Target {

@@ -152,11 +152,7 @@ func (p *vnodeProxy) passOn(e *actor.MessageEnvelope, c *command, owner *peer) b
 		return false
 	}
 	w.Forwarded, w.Epoch = true, uint64(p.node.epoch())
-	if p.node.sendToPeer(owner, vnodeID(p.service.Name, p.partition), e.Sender, w) != transportpb.Code_CODE_OK {
-		return false
-	}
-	owner.pending.Add(-1) // it owes the answer to somebody else
-	return true
+	return p.node.post(owner, vnodeID(p.service.Name, p.partition), e.Sender, w) == transportpb.Code_CODE_OK
 }
 
 const (

@@ -28,27 +28,12 @@ func (n *Node) Commit(ctx context.Context, p *ring.Plan) error {
 	})
 }
 
-// Propose plans the changes on the ring as it is stored, and commits the plan:
-// for changes that are meant whatever else has happened, such as a leave.
-func (n *Node) Propose(ctx context.Context, changes ...ring.Change) (*ring.Plan, error) {
-	var plan *ring.Plan
-	err := n.keeper.change(ctx, func(r *ring.Ring) (*ring.Ring, error) {
-		p, err := r.Plan(changes...)
-		if err != nil {
-			return nil, err
-		}
-		plan = p
-		return p.Next, nil
-	})
-	return plan, err
-}
-
 // Leave makes this node leave the cluster: it hands off all that it owns, and
 // Leave returns when it owns nothing. The node still runs, and should be shut
 // down; the claimant then removes it from the ring. If ctx ends first, the leave
 // goes on; joining again calls it off.
 func (n *Node) Leave(ctx context.Context) error {
-	if _, err := n.Propose(ctx, ring.Leave(n.name)); err != nil {
+	if err := n.keeper.change(ctx, n.withoutSelf); err != nil {
 		return fmt.Errorf("leave: %w", err)
 	}
 	for {
@@ -65,33 +50,27 @@ func (n *Node) Leave(ctx context.Context) error {
 	}
 }
 
-// change publishes what next makes of the stored ring, and adopts it. Next may
-// be called again if somebody else was faster; returning its argument changes
-// nothing. It is the only way in which a running node changes the ring.
+// withoutSelf plans the leave on whatever ring there is.
+func (n *Node) withoutSelf(r *ring.Ring) (*ring.Ring, error) {
+	plan, err := r.Plan(ring.Leave(n.name))
+	if err != nil {
+		return nil, err
+	}
+	return plan.Next, nil
+}
+
+// change publishes what next makes of the stored ring, and adopts it. Next is
+// called again if somebody else was faster. It is the only way in which a running
+// node moves the ring on.
 func (k *ringKeeper) change(ctx context.Context, next func(*ring.Ring) (*ring.Ring, error)) error {
-	for {
-		current, err := k.node.config.Membership.Document(ctx)
-		if err != nil {
-			return fmt.Errorf("read the ring document: %w", err)
-		}
+	return k.swap(ctx, func(current membership.Document) (*ring.Ring, error) {
 		if current.Version == 0 {
-			return errors.New("the store has no ring document; a member will put it back")
+			return nil, errors.New("the store has no ring document; a member will put it back")
 		}
 		before, err := decodeRing(current.Data)
 		if err != nil {
-			return err
+			return nil, err
 		}
-		after, err := next(before)
-		if err != nil || after == before {
-			return err
-		}
-		published, err := k.publish(ctx, current, after)
-		if errors.Is(err, membership.ErrConflict) {
-			continue
-		}
-		if err != nil {
-			return err
-		}
-		return k.adopt(published)
-	}
+		return next(before)
+	})
 }

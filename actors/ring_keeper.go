@@ -22,27 +22,32 @@ type ringKeeper struct {
 	mu sync.Mutex // one adoption at a time
 }
 
-// join returns once the node has adopted a ring that knows it. All changes are
-// functions from ring to ring in a loop of read, apply and compare-and-set, so
-// any number of nodes may start at once.
+// join returns once the node has adopted a ring that knows it.
 func (k *ringKeeper) join(ctx context.Context) error {
+	return k.swap(ctx, func(current membership.Document) (*ring.Ring, error) { return k.next(ctx, current) })
+}
+
+// swap publishes what next makes of the stored document, and adopts it: a loop of
+// read, apply and compare-and-set, so any number of nodes may be at it at once.
+// Next is called again if somebody else was faster.
+func (k *ringKeeper) swap(ctx context.Context, next func(membership.Document) (*ring.Ring, error)) error {
 	for {
 		current, err := k.node.config.Membership.Document(ctx)
 		if err != nil {
 			return fmt.Errorf("read the ring document: %w", err)
 		}
-		next, err := k.next(ctx, current)
+		after, err := next(current)
 		if err != nil {
 			return err
 		}
-		published, err := k.publish(ctx, current, next)
+		err = k.publish(ctx, current, after)
 		if errors.Is(err, membership.ErrConflict) {
 			continue
 		}
 		if err != nil {
 			return err
 		}
-		return k.adopt(published)
+		return k.adopt(after)
 	}
 }
 
@@ -87,20 +92,20 @@ func (k *ringKeeper) ringSize() int {
 	return ring.DefaultSize
 }
 
-// publish stores next unless it is what is stored already, and returns it.
-func (k *ringKeeper) publish(ctx context.Context, current membership.Document, next *ring.Ring) (*ring.Ring, error) {
+// publish stores next unless it is what is stored already.
+func (k *ringKeeper) publish(ctx context.Context, current membership.Document, next *ring.Ring) error {
 	data, err := encodeRing(next)
 	if err != nil {
-		return nil, fmt.Errorf("encode the ring document: %w", err)
+		return fmt.Errorf("encode the ring document: %w", err)
 	}
 	if bytes.Equal(data, current.Data) {
-		return next, nil
+		return nil
 	}
 	if _, err := k.node.config.Membership.Swap(ctx, current.Version, data); err != nil {
-		return nil, fmt.Errorf("publish the ring of epoch %d: %w", next.Epoch(), err)
+		return fmt.Errorf("publish the ring of epoch %d: %w", next.Epoch(), err)
 	}
 	k.node.logger.Info("published a ring", "epoch", next.Epoch())
-	return next, nil
+	return nil
 }
 
 // enrol returns r with the node as it is now: announced if the ring does not
@@ -149,26 +154,22 @@ func (k *ringKeeper) refresh(ctx context.Context) error {
 // their store remembers.
 func (k *ringKeeper) take(ctx context.Context, document membership.Document) error {
 	if document.Version == 0 {
-		return k.restore(ctx, document.Version)
+		return k.restore(ctx, document)
 	}
 	r, err := decodeRing(document.Data)
 	if err != nil {
 		return err
 	}
 	if mine := k.node.Ring(); r.ClusterID() == mine.ClusterID() && r.Epoch() < mine.Epoch() {
-		return k.restore(ctx, document.Version)
+		return k.restore(ctx, document)
 	}
 	return k.adopt(r)
 }
 
-// restore replaces the document of a version by the ring in use. Another member
-// may be faster; if it had an older ring, the watch will show that, too.
-func (k *ringKeeper) restore(ctx context.Context, version uint64) error {
-	data, err := encodeRing(k.node.Ring())
-	if err != nil {
-		return fmt.Errorf("encode the ring document: %w", err)
-	}
-	_, err = k.node.config.Membership.Swap(ctx, version, data)
+// restore replaces the document by the ring in use. Another member may be faster;
+// if it had an older ring, the watch will show that, too.
+func (k *ringKeeper) restore(ctx context.Context, current membership.Document) error {
+	err := k.publish(ctx, current, k.node.Ring())
 	switch {
 	case errors.Is(err, membership.ErrConflict):
 		return nil

@@ -35,6 +35,16 @@ func (n *Node) sendToPeer(p *peer, id string, sender *actor.PID, message proto.M
 	return transportpb.Code_CODE_OK
 }
 
+// post is sendToPeer for a command whose answer does not come back to this node,
+// and so is not counted as owed to it.
+func (n *Node) post(p *peer, id string, sender *actor.PID, message proto.Message) transportpb.Code {
+	code := n.sendToPeer(p, id, sender, message)
+	if code == transportpb.Code_CODE_OK {
+		p.pending.Add(-1)
+	}
+	return code
+}
+
 // sendCode says what became of a command that the transport did not take.
 func sendCode(err error) transportpb.Code {
 	switch {
@@ -60,10 +70,7 @@ func (n *Node) tell(v *view, t ring.Target, c *command) {
 		return
 	}
 	w.Fallback = t.Fallback
-	p := v.peers[t.Node]
-	if n.sendToPeer(p, vnodeID(c.method.Service.Name, t.Partition), nil, w) == transportpb.Code_CODE_OK {
-		p.pending.Add(-1)
-	}
+	n.post(v.peers[t.Node], vnodeID(c.method.Service.Name, t.Partition), nil, w)
 }
 
 // reply takes a vnode's answer to whoever asked: to the table of this node at

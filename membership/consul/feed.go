@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"github.com/hashicorp/consul/api"
+
+	"github.com/torc-io/torc/membership"
 )
 
 // feed is a blocking query whose answers are shared by everyone in the process
@@ -54,7 +56,7 @@ func (f *feed[T]) watch(ctx context.Context) <-chan T {
 			if !known {
 				offer = nil
 			}
-			if !deliver(ctx, offer, state, changed) {
+			if !membership.Deliver(ctx, offer, state, changed) {
 				return
 			}
 		}
@@ -159,19 +161,4 @@ func nextIndex(asked, got uint64) uint64 {
 		return 0
 	}
 	return got
-}
-
-// deliver offers state until it is taken and a change has happened, or until a
-// change makes it old. It returns false when ctx ends.
-func deliver[T any](ctx context.Context, offer chan<- T, state T, changed <-chan struct{}) bool {
-	for {
-		select {
-		case <-ctx.Done():
-			return false
-		case <-changed:
-			return true
-		case offer <- state:
-			offer = nil
-		}
-	}
 }

@@ -155,25 +155,10 @@ func watch[T any](ctx context.Context, s *Store, look func(*Store) T) <-chan T {
 			s.mu.Lock()
 			state, changed := look(s), s.changed
 			s.mu.Unlock()
-			if !deliver(ctx, out, state, changed) {
+			if !membership.Deliver(ctx, out, state, changed) {
 				return
 			}
 		}
 	}()
 	return out
-}
-
-// deliver offers state until it is taken and a change has happened, or until a
-// change makes it old. It returns false when ctx ends.
-func deliver[T any](ctx context.Context, offer chan<- T, state T, changed <-chan struct{}) bool {
-	for {
-		select {
-		case <-ctx.Done():
-			return false
-		case <-changed:
-			return true
-		case offer <- state:
-			offer = nil
-		}
-	}
 }
