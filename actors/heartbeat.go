@@ -158,12 +158,15 @@ func (h *heartbeat) judge(form func(*membership.Detector) []membership.Change) {
 }
 
 // follow does what a change of opinion asks for: requests that wait for a peer
-// that fell silent are told, and a link to one that is down is cut, with all
-// that is queued on it.
+// that fell silent are told, transfers that wait for one that is back go on, and
+// a link to one that is down is cut, with all that is queued on it.
 func (h *heartbeat) follow(c membership.Change) {
 	h.node.logger.Info("peer "+c.To.String(), "peer", c.Peer, "was", c.From.String())
-	if c.From == membership.Alive {
+	switch membership.Alive {
+	case c.From:
 		h.node.table.nodeDown(ring.NodeName(c.Peer))
+	case c.To:
+		h.node.mover.wake()
 	}
 	if p, known := h.node.peer(c.Peer); known && c.To == membership.Down {
 		h.node.transport.Disconnect(p.address)
