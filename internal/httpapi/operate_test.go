@@ -43,6 +43,7 @@ func (all *team) join(name string) {
 	all.sites[name] = startSite(all.t, torc.Config{
 		Name: name, Membership: all.store.Connect(), Network: all.network, Rebalance: all.rebalance,
 	})
+	synctest.Wait() // until all have adopted the ring that knows it
 }
 
 // post sends a request to one of the nodes and reads its answer.
@@ -193,6 +194,7 @@ func TestDown(t *testing.T) {
 			t.Errorf("gave b up with %+v", plan)
 		}
 		post[Plan](all, "a", "/api/down/d?force=1", "")
+		time.Sleep(time.Second) // the others may have something to move, too
 		if got := all.shares("a"); got != "a valid 60, b down 0, c valid 60, d down 0" {
 			t.Errorf("after both: %s", got)
 		}
