@@ -162,10 +162,10 @@ func (h *heartbeat) judge(form func(*membership.Detector) []membership.Change) {
 // a link to one that is down is cut, with all that is queued on it.
 func (h *heartbeat) follow(c membership.Change) {
 	h.node.logger.Info("peer "+c.To.String(), "peer", c.Peer, "was", c.From.String())
-	switch membership.Alive {
-	case c.From:
+	if c.From == membership.Alive {
 		h.node.table.nodeDown(ring.NodeName(c.Peer))
-	case c.To:
+	}
+	if c.To == membership.Alive {
 		h.node.mover.wake()
 	}
 	if p, known := h.node.peer(c.Peer); known && c.To == membership.Down {
