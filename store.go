@@ -104,8 +104,9 @@ func (s *Store[T]) Put(key []byte, value T) {
 }
 
 // Delete removes the value under key and reports whether there was one. Where
-// replicas can diverge, put a value that says "deleted" instead: merging with a
-// replica that missed the removal would bring the old value back.
+// replicas can diverge (N>1), put a value that says "deleted" instead, a
+// tombstone: merging with a replica that missed the removal would bring the old
+// value back.
 func (s *Store[T]) Delete(key []byte) bool {
 	_, found := s.tree.Delete(view(key))
 	return found
@@ -165,7 +166,17 @@ func (s *Store[T]) Snapshot() iter.Seq2[handoff.Item, error] {
 // decides between it and the present value, if there is one. An item that
 // cannot be decoded changes nothing and is returned as an error that names the
 // key.
+//
+// A deletion removes the key, and the merge function is not asked. It comes in an
+// ownership transfer, after the items of the key that it ends, and says that the
+// one who has the key so far has it no more. There is nothing to weigh: where the
+// values of a key must be weighed, none is removed outright (see [Store.Delete]),
+// so a deletion comes for absent keys alone.
 func (s *Store[T]) Merge(item handoff.Item) error {
+	if item.Deleted {
+		s.Delete(item.Key)
+		return nil
+	}
 	value, err := s.codec.Decode(item.Value)
 	if err != nil {
 		return fmt.Errorf("torc: item %s cannot be decoded: %w", quote(item.Key), err)

@@ -142,6 +142,16 @@ func (m *machine) Merge(t *rapid.T) {
 	m.twin.merge(string(key), n)
 }
 
+func (m *machine) MergeDeletion(t *rapid.T) {
+	key, junk := keys.Draw(t, "key"), rapid.SliceOf(rapid.Byte()).Draw(t, "value")
+	for range 2 {
+		if err := m.store.Merge(handoff.Item{Key: key, Value: junk, Deleted: true}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	delete(m.twin, string(key))
+}
+
 func (m *machine) Read(t *rapid.T) {
 	key := keys.Draw(t, "key")
 	want, present := m.twin[string(key)]
@@ -181,7 +191,7 @@ func TestStoreAgreesWithAMap(t *testing.T) {
 		m := newMachine()
 		t.Repeat(map[string]func(*rapid.T){
 			"": m.Check, "put": m.Put, "put many": m.PutMany, "delete": m.Delete, "delete many": m.DeleteMany,
-			"merge": m.Merge, "read": m.Read, "snapshot": m.Snapshot, "drop": m.Drop,
+			"merge": m.Merge, "merge deletion": m.MergeDeletion, "read": m.Read, "snapshot": m.Snapshot, "drop": m.Drop,
 		})
 	})
 }
@@ -190,17 +200,22 @@ func TestStoreAgreesWithAMap(t *testing.T) {
 type versions struct{ *torc.Store[*kvpb.Version] }
 
 func TestStoreKeepsTheContract(t *testing.T) {
-	vnodetest.Run(t, vnodetest.Config[versions]{
-		Open: func(testing.TB) versions { return versions{torc.NewStore(larger)} },
-		Write: func(v versions, key []byte, i int) error {
-			v.Put(key, counter(int64(i)))
-			return nil
-		},
-		Remove: func(v versions, key []byte) error {
-			v.Delete(key)
-			return nil
-		},
-	})
+	config := func(merge func(present, arrived *kvpb.Version) *kvpb.Version) vnodetest.Config[versions] {
+		return vnodetest.Config[versions]{
+			Open: func(testing.TB) versions { return versions{torc.NewStore(merge)} },
+			Write: func(v versions, key []byte, i int) error {
+				v.Put(key, counter(int64(i)))
+				return nil
+			},
+			Remove: func(v versions, key []byte) error {
+				v.Delete(key)
+				return nil
+			},
+			Ordered: merge == nil,
+		}
+	}
+	vnodetest.Run(t, config(larger))
+	t.Run("without a merge function", func(t *testing.T) { vnodetest.Run(t, config(nil)) })
 }
 
 // filled returns a store with n keys and the keys, not in their order.
@@ -293,6 +308,37 @@ func TestMergeWithoutAFunctionReplaces(t *testing.T) {
 	}
 	if got, _ := store.Get([]byte("k")); got.GetWall() != 1 {
 		t.Errorf("after the merge: %v, want 1", got)
+	}
+}
+
+// TestDeletionIsNotWeighed: there is no value to ask the merge function about.
+func TestDeletionIsNotWeighed(t *testing.T) {
+	store := torc.NewStore(func(_, _ *kvpb.Version) *kvpb.Version {
+		t.Error("the merge function was asked about a deletion")
+		return nil
+	})
+	store.Put([]byte("k"), counter(1))
+	snapshot := store.Snapshot()
+	for _, key := range []string{"k", "k", "absent"} {
+		if err := store.Merge(handoff.Item{Key: []byte(key), Value: []byte{0xff}, Deleted: true}); err != nil {
+			t.Error(err)
+		}
+	}
+	if store.Len() != 0 {
+		t.Errorf("%d items after the deletions", store.Len())
+	}
+	twin{"k": 1}.check(t, "the snapshot before", snapshot)
+}
+
+// TestStatelessTakesDeletionsAlone: a write to a stateless vnode leaves no item,
+// which a transfer says as a deletion.
+func TestStatelessTakesDeletionsAlone(t *testing.T) {
+	var v torc.Stateless
+	if err := v.Merge(handoff.Item{Key: []byte("k"), Deleted: true}); err != nil {
+		t.Error(err)
+	}
+	if err := v.Merge(handoff.Item{Key: []byte("k")}); !errors.Is(err, torc.ErrInvalid) {
+		t.Errorf("Merge of an item: %v", err)
 	}
 }
 

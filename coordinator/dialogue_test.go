@@ -179,7 +179,7 @@ func (d *dialogue) reply(args []string) string {
 }
 
 func outcome(t *testing.T, name string) coordinator.Outcome {
-	for o := coordinator.Unknown; o <= coordinator.Lost; o++ {
+	for o := coordinator.Unknown; o <= coordinator.Behind; o++ {
 		if o.String() == name {
 			return o
 		}

@@ -55,6 +55,8 @@
 //	Acked       answer             answer    yes
 //	NotFound    answer; none if    (Failed)  yes
 //	            by a fallback
+//	Behind      answer, if the     answer    yes
+//	            others do not do
 //	Recovering  settled            settled   no
 //	Failed      settled            settled   maybe
 //	Shed        settled            settled   no
@@ -66,6 +68,16 @@
 // replicas held. Shed is not sent elsewhere, because load that moves on a
 // refusal for overload spreads the overload. Recovering is a vnode that came
 // back empty and cannot deny a key yet; it takes writes, and so answers them.
+//
+// Behind is the answer of a primary that was away, and for which a fallback still
+// holds writes. It is kept, and counts only when no other answer can come and the
+// request would fail without it: an old value is then better than none, and where
+// the primaries of reads and writes overlap it is not even old. Doubtful tells of it.
+//
+// An acknowledgement of a write counts until the write is answered only as long as
+// its node stays: a node that went away may come back without its memory, and
+// recover from replicas that the write has yet to reach. Its position is settled,
+// and goes nowhere.
 //
 // # Fallbacks
 //

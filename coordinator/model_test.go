@@ -134,7 +134,21 @@ func (m *model) nodeDown(node ring.NodeName) error {
 			m.waiting[i], m.fates[history[len(history)-1]] = false, coordinator.Lost
 		}
 	}
+	if m.answer == coordinator.None && !m.closed && m.cfg.Kind == coordinator.Write {
+		m.forget(node)
+	}
 	return m.took(m.request.NodeDown(node))
+}
+
+// forget takes back what a node has acknowledged: it may have lost its memory.
+func (m *model) forget(node ring.NodeName) {
+	for i, t := range m.counted {
+		if t.Node == node {
+			delete(m.counted, i)
+			delete(m.replies, i)
+			m.fates[vnode{i, node}] = coordinator.Lost
+		}
+	}
 }
 
 // expire plays the deadline: nothing is left to come after it.

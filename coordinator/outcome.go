@@ -13,13 +13,14 @@ const (
 	Refused                   // not executed, another node may serve: not owner, stopping, unreachable at the send
 	Shed                      // not executed, go nowhere else: overloaded, or expired in the queue
 	Lost                      // the node or the connection went away after the send
+	Behind                    // a read was answered, by a vnode that others hold newer writes for
 	outcomes
 )
 
 // String returns the outcome in one lower-case word.
 func (o Outcome) String() string {
 	return [...]string{
-		"unknown", "acked", "notfound", "recovering", "failed", "refused", "shed", "lost", "?",
+		"unknown", "acked", "notfound", "recovering", "failed", "refused", "shed", "lost", "behind", "?",
 	}[min(o, outcomes)]
 }
 
@@ -29,8 +30,11 @@ func (o Outcome) isReply() bool { return o > Unknown && o < outcomes }
 // of reads a reply's outcome for a kind of request. A write has nothing to find,
 // so a vnode that says so has not done it.
 func (o Outcome) of(k Kind) Outcome {
-	if k == Write && o == NotFound {
+	switch {
+	case k == Write && o == NotFound:
 		return Failed
+	case k == Write && o == Behind:
+		return Acked
 	}
 	return o
 }

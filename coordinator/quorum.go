@@ -119,6 +119,7 @@ type state uint8
 const (
 	failed   state = iota // nobody answered, and nobody will; also not asked yet
 	open                  // a node has been asked and may still answer
+	doubted               // an answer that counts only if there is no other way
 	answered              // counts, and never again
 )
 

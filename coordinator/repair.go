@@ -21,7 +21,7 @@ func (r *Request) Repairs(same func(position int) bool) []Send {
 	}
 	end := r.sent
 	for i := range r.cfg.Quorum.N {
-		if s := &r.seats[i]; s.state == answered && !same(i) {
+		if s := &r.seats[i]; s.state >= doubted && !same(i) {
 			r.sends[end] = Send{Position: i, Target: ring.Target{
 				Partition: r.partition(i), Node: s.node, Fallback: s.fallback,
 			}}

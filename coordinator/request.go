@@ -81,6 +81,8 @@ type Request struct {
 	answer Answer
 	short  Requirement // which the answer fell short of, unless it is Met
 
+	doubtful bool // the answer rests on vnodes that were behind
+
 	// By position; the first Quorum.N count.
 	seats [ring.MaxN]seat
 	words [ring.MaxN]word
@@ -110,7 +112,7 @@ func (r *Request) Init(cfg Config) error {
 	if cfg.Reachable == nil {
 		cfg.Reachable = everyone
 	}
-	r.cfg, r.phase, r.answer, r.short, r.sent = cfg, prepared, None, Answers, 0
+	r.cfg, r.phase, r.answer, r.short, r.sent, r.doubtful = cfg, prepared, None, Answers, 0, false
 	clear(r.seats[:cfg.Quorum.N])
 	clear(r.words[:cfg.Quorum.N])
 	return nil
@@ -160,6 +162,11 @@ func (r *Request) Reply(from ring.Target, o Outcome) (position int, counted bool
 		from.Fallback = from.Fallback || r.sends[k].Fallback
 	}
 	first := r.sent
+	if o == Behind && !from.Fallback {
+		r.seats[i] = seat{node: from.Node, state: doubted}
+		r.words[i] = word{node: from.Node, outcome: o, told: true}
+		return i, true, r.conclude(first)
+	}
 	if o.answers(from.Fallback) {
 		r.seats[i] = seat{node: from.Node, fallback: from.Fallback, state: answered}
 		r.words[i] = word{node: from.Node, fallback: from.Fallback, outcome: o, told: true}
@@ -174,14 +181,22 @@ func (r *Request) Reply(from ring.Target, o Outcome) (position int, counted bool
 
 // NodeDown tells that a node, or the connection to it, went away: what was sent
 // to it and is not answered is Lost. Reachable should already say so too.
+//
+// What it has acknowledged of a write that is not answered yet is Lost, too: the
+// node may have lost its memory, and recovered from replicas that had yet to take
+// the write. Counted, it would be one of W copies that is none.
 func (r *Request) NodeDown(node ring.NodeName) Step {
 	if !r.live() {
 		return Step{}
 	}
 	first := r.sent
 	for i := range r.cfg.Quorum.N {
-		if s := &r.seats[i]; s.state == open && s.node == node {
+		switch s := &r.seats[i]; {
+		case s.node != node:
+		case s.state == open:
 			r.fail(i, word{node: node, fallback: s.fallback, outcome: Lost})
+		case s.state == answered && r.phase == waiting && r.cfg.Kind == Write:
+			r.void(i)
 		}
 	}
 	return r.conclude(first)
@@ -267,6 +282,17 @@ func (r *Request) fail(i int, w word) {
 	}
 }
 
+// void takes an acknowledgement back, for good: no other node is asked, and none
+// is heard, since a duplicate of the same acknowledgement may be on its way.
+func (r *Request) void(i int) {
+	s := &r.seats[i]
+	if k := r.find(i, s.node); k >= 0 {
+		r.fates[k] = Lost
+	}
+	r.words[i] = word{node: s.node, fallback: s.fallback, outcome: Lost}
+	s.state = failed
+}
+
 // conclude ends every transition that may decide something: it judges the
 // quorum, closes a request that has nothing to wait for, and packs the sends
 // from the log's entry first on.
@@ -288,7 +314,13 @@ func (r *Request) conclude(first int) (step Step) {
 // what it was about to.
 func (r *Request) judge(first int) Answer {
 	t := r.tally()
-	switch r.answer = t.judge(r.cfg.Quorum); r.answer {
+	r.answer = t.judge(r.cfg.Quorum)
+	if r.answer == None && !r.waits() { // no more will come, and the doubted would do
+		r.settleFor()
+		t = r.tally()
+		r.answer = t.judge(r.cfg.Quorum)
+	}
+	switch r.answer {
 	case Met:
 		r.phase = satisfied
 	case Impossible:
@@ -300,6 +332,19 @@ func (r *Request) judge(first int) Answer {
 	}
 	return r.answer
 }
+
+// settleFor counts the answers that were doubted.
+func (r *Request) settleFor() {
+	for i := range r.seats[:r.cfg.Quorum.N] {
+		if r.seats[i].state == doubted {
+			r.seats[i].state, r.doubtful = answered, true
+		}
+	}
+}
+
+// Doubtful reports whether a read was answered, for want of others, by vnodes that
+// were behind, and may have missed a write.
+func (r *Request) Doubtful() bool { return r.doubtful }
 
 // tally counts the request's seats.
 func (r *Request) tally() tally {

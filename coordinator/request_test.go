@@ -146,7 +146,7 @@ func TestNonsenseReplies(t *testing.T) {
 		outcome coordinator.Outcome
 	}{
 		{ring.Target{Node: "a"}, coordinator.Unknown},
-		{ring.Target{Node: "a"}, coordinator.Lost + 1},
+		{ring.Target{Node: "a"}, coordinator.Behind + 1},
 		{ring.Target{Node: "a"}, 255},
 		{ring.Target{Node: ""}, coordinator.Acked},
 		{ring.Target{Node: "a", Partition: 1<<32 - 1}, coordinator.Acked},

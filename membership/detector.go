@@ -91,6 +91,14 @@ func (d *Detector) Broken(peer string) (Change, bool) {
 	return c.move(peer, Suspect)
 }
 
+// Resume tells that the observer itself was stopped until now: what it did not
+// hear meanwhile says nothing about its peers.
+func (d *Detector) Resume(now time.Time) {
+	for _, c := range d.peers {
+		c.last = now
+	}
+}
+
 // Tick judges silence and returns what changed, sorted by peer.
 func (d *Detector) Tick(now time.Time) []Change {
 	var changes []Change

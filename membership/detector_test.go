@@ -126,3 +126,20 @@ func TestDetectorAgainstTwin(t *testing.T) {
 		}
 	})
 }
+
+// TestDetectorResumes: an observer that was stopped does not take its own silence
+// for that of its peers.
+func TestDetectorResumes(t *testing.T) {
+	start := time.Unix(0, 0)
+	var d membership.Detector
+	d.SetPeers(start, []string{"a"})
+	d.Contact(start, "a")
+	woken := start.Add(time.Minute)
+	d.Resume(woken)
+	if changes := d.Tick(woken); len(changes) > 0 {
+		t.Errorf("on waking: %v", changes)
+	}
+	if changes := d.Tick(woken.Add(membership.DownAfter)); len(changes) != 1 || changes[0].To != membership.Down {
+		t.Errorf("after a silence of its own: %v", changes)
+	}
+}

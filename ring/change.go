@@ -75,10 +75,10 @@ func (c Change) String() string {
 	return "no change"
 }
 
-// reclaims reports whether the change alters who claims, so that partitions
+// Reclaims reports whether the change alters who claims, so that partitions
 // have to be assigned anew. The others move nothing: a restart of a node, which
 // is an Update, must not set off transfers.
-func (c Change) reclaims() bool {
+func (c Change) Reclaims() bool {
 	return c.verb == join || c.verb == leave || c.verb == replace || c.verb == giveUp
 }
 

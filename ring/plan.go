@@ -53,7 +53,7 @@ func (r *Ring) Plan(changes ...Change) (*Plan, error) {
 		if err := c.apply(&next); err != nil {
 			return nil, err
 		}
-		assign = assign || c.reclaims()
+		assign = assign || c.Reclaims()
 	}
 	p := &Plan{Before: r, Changes: slices.Clone(changes)}
 	if assign {

@@ -117,7 +117,11 @@ func (p probe[V]) remove(v V, key []byte) {
 
 func (p probe[V]) merge(v V, items ...handoff.Item) {
 	for _, item := range items {
-		if err := v.Merge(item); err != nil {
+		err := v.Merge(item)
+		switch {
+		case err != nil && item.Deleted:
+			failf("Merge of a deletion of key %s returned an error: %v", quote(item.Key), err)
+		case err != nil:
 			failf("Merge of an item of key %s, which another vnode made, returned an error: %v", quote(item.Key), err)
 		}
 	}
@@ -132,7 +136,19 @@ func (p probe[V]) item(v V, key []byte) handoff.Item {
 	if !bytes.Equal(item.Key, key) {
 		failf("Item(%s) returned an item of another key, %s", quote(key), quote(item.Key))
 	}
+	if item.Deleted {
+		failf("Item(%s) returned an item with Deleted, which is for Merge alone: nothing is found under a removed key, or a tombstone", quote(key))
+	}
 	return clone(item)
+}
+
+// leavesTombstones tells whether Config.Remove leaves an item in the key's place.
+func (p probe[V]) leavesTombstones() bool {
+	v := p.open()
+	p.write(v, key(0), 1)
+	p.remove(v, key(0))
+	_, found := v.Item(key(0))
+	return found
 }
 
 // items returns copies of the items of v's snapshot, in the order of their keys.
@@ -144,6 +160,9 @@ func read(snapshot iter.Seq2[handoff.Item, error]) []handoff.Item {
 	for item, err := range snapshot {
 		if err != nil {
 			failf("the snapshot contains an error: %v", err)
+		}
+		if item.Deleted {
+			failf("the snapshot shows %s with Deleted, which is for Merge alone", show(item))
 		}
 		items = append(items, clone(item))
 	}
@@ -195,6 +214,9 @@ func without(items []handoff.Item, key []byte) []handoff.Item {
 }
 
 func byKey(a, b handoff.Item) int { return bytes.Compare(a.Key, b.Key) }
+
+// deletion is what a handoff sends of a key with nothing under it.
+func deletion(key []byte) handoff.Item { return handoff.Item{Key: key, Deleted: true} }
 
 func clone(item handoff.Item) handoff.Item {
 	return handoff.Item{Key: bytes.Clone(item.Key), Value: bytes.Clone(item.Value)}

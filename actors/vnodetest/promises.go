@@ -10,7 +10,7 @@ import (
 // promises returns what is checked, the simplest first: later ones rest on
 // earlier ones, so where several are broken, the first is the one to mend.
 func promises[V handoff.Stateful]() []promise[V] {
-	return slices.Concat(itemPromises[V](), snapshotPromises[V](), mergePromises[V](), removalPromises[V]())
+	return slices.Concat(itemPromises[V](), snapshotPromises[V](), mergePromises[V](), removalPromises[V](), handoffPromises[V]())
 }
 
 // itemPromises are about what the vnode shows of its state.
@@ -112,6 +112,17 @@ func removalPromises[V handoff.Stateful]() []promise[V] {
 			why:   "an item that remains of a removed key is there to win over the replicas that missed it",
 			needs: replicas | removal,
 			test:  probe[V].removalIsKept,
+		},
+		{
+			name: "a deletion of a key that is not there changes nothing",
+			why:  "a write command that failed has touched its key and left nothing, which a handoff sends as a deletion",
+			test: probe[V].deletionOfNothing,
+		},
+		{
+			name:  "a deletion removes the key",
+			why:   "a handoff sends a key that was removed outright as an item with Deleted, after the items before",
+			needs: removal,
+			test:  probe[V].deletionRemoves,
 		},
 		{
 			name: "Drop removes all items and the vnode works on",
@@ -350,6 +361,41 @@ func (p probe[V]) removalIsKept() {
 	p.merge(v, old)
 	same("what was left of the removed key, after the old item was merged,", p.item(v, key(0)), left)
 	same("the item of a vnode that got both in order", p.item(p.merged(old, left), key(0)), left)
+}
+
+func (p probe[V]) deletionOfNothing() {
+	v := p.open()
+	absent := deletion([]byte("absent"))
+	p.merge(v, absent, absent)
+	p.isEmpty(v, "a new vnode after a deletion was merged")
+	v = p.filled()
+	before := p.items(v)
+	p.merge(v, absent, absent)
+	equal("the items after a deletion of an absent key", p.items(v), before)
+	p.agree(v, "after a deletion of an absent key")
+}
+
+func (p probe[V]) deletionRemoves() {
+	if p.leavesTombstones() {
+		return // so no key is ever sent as deleted
+	}
+	v, k := p.filled(), key(7)
+	before := p.items(v)
+	item := p.item(v, k)
+	for _, when := range []string{"after a deletion", "after the same deletion again"} {
+		p.merge(v, deletion(k))
+		if item, found := v.Item(k); found {
+			failf("%s: Item still returns %s", when, show(item))
+		}
+		equal("the items "+when, p.items(v), without(before, k))
+		p.agree(v, when)
+	}
+	p.merge(v, item)
+	equal("the items when one was merged after its deletion", p.items(v), before)
+	p.merge(v, deletion(k))
+	p.write(v, k, 2)
+	p.item(v, k)
+	p.agree(v, "after a deleted key was written again")
 }
 
 func (p probe[V]) dropEmpties() {

@@ -21,8 +21,9 @@
 //
 // # What is checked
 //
-// Each promise is a subtest with the promise as its name; promises.go lists
-// them. Items are compared byte by byte. A vnode must therefore encode equal
+// Each promise is a subtest with the promise as its name; promises.go and
+// handoff.go list them. The last ones play whole transfers on random courses of
+// events, and a failure tells the seed that plays it again. Items are compared byte by byte. A vnode must therefore encode equal
 // states to equal bytes (for protobuf, [proto.MarshalOptions] with
 // Deterministic set; for a map, its keys in order), which the framework needs
 // too wherever it compares replicas by a digest.
@@ -58,9 +59,10 @@ type Config[V handoff.Stateful] struct {
 	Write func(v V, key []byte, i int) error
 
 	// Remove removes the state under key, as a command would, after all writes
-	// so far and before those to come. What remains may be nothing, or an item
-	// that says so (a tombstone). Nil, if the vnode has no such command, skips
-	// what needs it.
+	// so far and before those to come. It is called for keys that were written and
+	// not removed since. What remains may be nothing, and then Merge must apply
+	// deletions, or an item that says so (a tombstone). Nil, if the vnode has no
+	// such command, skips what needs it.
 	Remove func(v V, key []byte) error
 
 	// Ordered waives the promises that Merge gives the same result in any order
@@ -68,6 +70,10 @@ type Config[V handoff.Stateful] struct {
 	// a key has more than one replica. A service with N=1 can do without: the
 	// items of one key travel in order in an ownership handoff.
 	Ordered bool
+
+	// Seed chooses the courses of events of the promises that are tested by
+	// chance. 0 draws a new one each time; set it to the one that a failure tells.
+	Seed uint64
 }
 
 // Run checks that the vnodes which c.Open returns keep the contract of

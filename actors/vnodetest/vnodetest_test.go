@@ -1,13 +1,12 @@
 package vnodetest
 
 import (
-	"bytes"
-	"errors"
 	"fmt"
 	"iter"
 	"maps"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/torc-io/torc/handoff"
@@ -72,6 +71,10 @@ func (v *sound) live() iter.Seq2[handoff.Item, error] {
 }
 
 func (v *sound) Merge(item handoff.Item) error {
+	if item.Deleted {
+		delete(v.states, string(item.Key))
+		return nil
+	}
 	s, err := decode(item.Value)
 	if old, found := v.states[string(item.Key)]; err == nil && (!found || s.rank() > old.rank()) {
 		v.states[string(item.Key)] = s
@@ -85,6 +88,11 @@ func (v *sound) Drop() error {
 	clear(v.states)
 	return nil
 }
+
+// soundRemover removes outright, and keeps every promise too.
+type soundRemover struct{ *sound }
+
+func (v soundRemover) remove(key []byte) error { delete(v.states, string(key)); return nil }
 
 // vnode is what a broken vnode has beside the contract.
 type vnode interface {
@@ -107,209 +115,9 @@ func TestSoundVnodePasses(t *testing.T) {
 	Run(t, c)
 	c.Remove = nil
 	t.Run("without Remove", func(t *testing.T) { Run(t, c) })
-}
-
-// Each broken vnode is named by what it does.
-type (
-	opensWithAnItem    struct{ *sound }
-	ignoresSecondWrite struct{ *sound }
-	countsWrites       struct {
-		*sound
-		writes int
-	}
-	itemCreates         struct{ *sound }
-	repeatsAnItem       struct{ *sound }
-	numbersWritesAcross struct{ *sound }
-	endsKeysAtNUL       struct{ *sound }
-	reusesItsBuffer     struct {
-		*sound
-		buffer [32]byte
-	}
-	snapshotsLive     struct{ *sound }
-	writesTheSnapshot struct {
-		*sound
-		last map[string]state
-	}
-	ignoresTheEnd       struct{ *sound }
-	mergesAnotherItem   struct{ *sound }
-	addsUp              struct{ *sound }
-	keepsTheFirst       struct{ *sound }
-	keepsTheLast        struct{ *sound }
-	skipsNoVersion      struct{ *sound }
-	mergeRevives        struct{ *sound }
-	removesFromItemOnly struct {
-		*sound
-		removed map[string]bool
-	}
-	removesTheNext       struct{ *sound }
-	removesNothing       struct{ *sound }
-	dropsNothing         struct{ *sound }
-	dropsTheMap          struct{ *sound }
-	snapshotFails        struct{ *sound }
-	mergeFails           struct{ *sound }
-	itemForgets          struct{ *sound }
-	itemOfAnother        struct{ *sound }
-	scribblesOnWhatItGot struct{ *sound }
-)
-
-var errBroken = errors.New("broken on purpose")
-
-func (v ignoresSecondWrite) write(key []byte, i int) error {
-	if _, found := v.states[string(key)]; found {
-		return nil
-	}
-	return v.sound.write(key, i)
-}
-
-func (v *countsWrites) write(key []byte, i int) error { v.writes++; return v.sound.write(key, i) }
-func (v *countsWrites) Merge(item handoff.Item) error { v.writes++; return v.sound.Merge(item) }
-func (v *countsWrites) Drop() error                   { v.writes = 0; return v.sound.Drop() }
-func (v *countsWrites) Len() int                      { return v.writes }
-
-func (v itemCreates) Item(key []byte) (handoff.Item, bool) {
-	item, found := v.sound.Item(key)
-	if !found && v.Len() > 0 {
-		v.states[string(key)] = state{}
-	}
-	return item, found
-}
-
-func (v repeatsAnItem) Snapshot() iter.Seq2[handoff.Item, error] {
-	return func(yield func(handoff.Item, error) bool) {
-		for item := range v.sound.Snapshot() {
-			if !yield(item, nil) || len(item.Key) > 0 && !yield(item, nil) {
-				return
-			}
-		}
-	}
-}
-
-func (v numbersWritesAcross) write(key []byte, i int) error {
-	for other, s := range v.states {
-		s.base++
-		v.states[other] = s
-	}
-	return v.sound.write(key, i)
-}
-
-func (v endsKeysAtNUL) write(key []byte, i int) error {
-	key, _, _ = bytes.Cut(key, []byte{0})
-	return v.sound.write(key, i)
-}
-
-func (v *reusesItsBuffer) Item(key []byte) (handoff.Item, bool) {
-	item, found := v.sound.Item(key)
-	item.Value = append(v.buffer[:0], item.Value...)
-	return item, found
-}
-
-func (v snapshotsLive) Snapshot() iter.Seq2[handoff.Item, error] { return v.live() }
-
-// writesTheSnapshot forgets to make its map its own before the second write.
-func (v *writesTheSnapshot) Snapshot() iter.Seq2[handoff.Item, error] {
-	v.last = v.states
-	return (&sound{v.last}).live()
-}
-
-func (v ignoresTheEnd) Snapshot() iter.Seq2[handoff.Item, error] {
-	snapshot := v.sound.Snapshot()
-	return func(yield func(handoff.Item, error) bool) {
-		snapshot(func(item handoff.Item, err error) bool {
-			yield(item, err)
-			return true
-		})
-	}
-}
-
-func (v mergesAnotherItem) Merge(item handoff.Item) error {
-	s, err := decode(item.Value)
-	v.states[string(item.Key)] = state{version: s.version, base: 1}
-	return err
-}
-
-func (v addsUp) Merge(item handoff.Item) error {
-	s, err := decode(item.Value)
-	v.states[string(item.Key)] = state{version: v.states[string(item.Key)].version + s.version}
-	return err
-}
-
-func (v keepsTheFirst) Merge(item handoff.Item) error {
-	if _, found := v.states[string(item.Key)]; found {
-		return nil
-	}
-	return v.sound.Merge(item)
-}
-
-func (v keepsTheLast) Merge(item handoff.Item) error {
-	delete(v.states, string(item.Key))
-	return v.sound.Merge(item)
-}
-
-// skipsNoVersion drops a version that arrives right before its predecessor.
-func (v skipsNoVersion) Merge(item handoff.Item) error {
-	old, found := v.states[string(item.Key)]
-	s, err := decode(item.Value)
-	if found && old.version+2 == s.version {
-		return err
-	}
-	return errors.Join(err, v.sound.Merge(item))
-}
-
-func (v mergeRevives) Merge(item handoff.Item) error {
-	if v.states[string(item.Key)].version < 0 {
-		delete(v.states, string(item.Key))
-	}
-	return v.sound.Merge(item)
-}
-
-func (v *removesFromItemOnly) remove(key []byte) error { v.removed[string(key)] = true; return nil }
-
-func (v *removesFromItemOnly) write(key []byte, i int) error {
-	delete(v.removed, string(key))
-	return v.sound.write(key, i)
-}
-
-func (v *removesFromItemOnly) Item(key []byte) (handoff.Item, bool) {
-	if v.removed[string(key)] {
-		return handoff.Item{}, false
-	}
-	return v.sound.Item(key)
-}
-
-func (v removesTheNext) remove(key []byte) error {
-	delete(v.states, string(key))
-	for _, other := range slices.Sorted(maps.Keys(v.states)) {
-		if other > string(key) {
-			delete(v.states, other)
-			break
-		}
-	}
-	return nil
-}
-
-func (removesNothing) remove([]byte) error { return nil }
-
-func (dropsNothing) Drop() error  { return nil }
-func (v dropsTheMap) Drop() error { v.states = nil; return nil }
-
-func (v snapshotFails) Snapshot() iter.Seq2[handoff.Item, error] {
-	return func(yield func(handoff.Item, error) bool) { yield(handoff.Item{}, errBroken) }
-}
-
-func (mergeFails) Merge(handoff.Item) error { return errBroken }
-
-func (itemForgets) Item([]byte) (handoff.Item, bool) { return handoff.Item{}, false }
-
-func (v itemOfAnother) Item(key []byte) (handoff.Item, bool) {
-	item, found := v.sound.Item(key)
-	item.Key = []byte("another")
-	return item, found
-}
-
-func (v scribblesOnWhatItGot) Merge(item handoff.Item) error {
-	err := v.sound.Merge(item)
-	item.Value[0] = '9'
-	return err
+	t.Run("removes outright", func(t *testing.T) {
+		Run(t, config(func() vnode { return soundRemover{newSound()} }))
+	})
 }
 
 // brokenVnodes are vnodes with the promise that they break and a part of what
@@ -420,6 +228,38 @@ var brokenVnodes = []struct {
 		"a removal shows everywhere", `the other keys after a removal: "key-008"="1 0" is missing`,
 	},
 	{
+		func(v *sound) vnode { return showsDeleted{v} },
+		"a vnode made of the items equals the original", `Item("key-000") returned an item with Deleted`,
+	},
+	{
+		func(v *sound) vnode { return deletionFails{v} },
+		"a deletion of a key that is not there changes nothing", `Merge of a deletion of key "absent" returned an error: broken on purpose`,
+	},
+	{
+		func(v *sound) vnode { return deletionCreates{v} },
+		"a deletion of a key that is not there changes nothing", `Len of a new vnode after a deletion was merged is 1`,
+	},
+	{
+		func(v *sound) vnode { return &countsDown{sound: v} },
+		"a deletion of a key that is not there changes nothing", `Len of a new vnode after a deletion was merged is -2`,
+	},
+	{
+		func(v *sound) vnode { return ignoresDeletions{soundRemover{v}} },
+		"a deletion removes the key", `after a deletion: Item still returns "key-007"="1 0"`,
+	},
+	{
+		func(v *sound) vnode { return deletesForGood{soundRemover{v}, map[string]bool{}} },
+		"a deletion removes the key", `the items when one was merged after its deletion: "key-007"="1 0" is missing`,
+	},
+	{
+		func(v *sound) vnode { return cachesEncodings{v, new(sync.Mutex), map[string][]byte{}} },
+		"a handoff during writes brings over everything", `the items of the receiver when all was sent: an item is`,
+	},
+	{
+		func(v *sound) vnode { return &clockOfItsOwn{sound: v} },
+		"repair and writes in any order lose nothing", `Config.Seed = `,
+	},
+	{
 		func(v *sound) vnode { return dropsNothing{v} },
 		"Drop removes all items and the vnode works on", "Len of a dropped vnode is 150",
 	},
@@ -462,6 +302,29 @@ func TestOrderedWaivesTheOrderOfMerges(t *testing.T) {
 	c.Ordered = true
 	if promise, text := firstBroken(t, c); promise != "" {
 		t.Errorf("a vnode whose Merge replaces: %s", text)
+	}
+}
+
+// TestOrderedVnodeIsHeldToResumes: what is sent again is old, to any vnode.
+func TestOrderedVnodeIsHeldToResumes(t *testing.T) {
+	c := config(func() vnode { return refusesOldItems{newSound()} })
+	c.Ordered, c.Remove = true, nil
+	promise, text := firstBroken(t, c)
+	if promise != "a handoff that is sent again in part brings over the same" || !strings.Contains(text, "returned an error: broken on purpose") {
+		t.Errorf("broken first: %q\n%s", promise, text)
+	}
+}
+
+// TestSeedPlaysAFailureAgain checks that a failure tells a seed which leads to it.
+func TestSeedPlaysAFailureAgain(t *testing.T) {
+	c := config(func() vnode { return &clockOfItsOwn{sound: newSound()} })
+	_, first := firstBroken(t, c)
+	_, seed, found := strings.Cut(first, "Config.Seed = ")
+	if _, err := fmt.Sscan(seed, &c.Seed); err != nil || !found {
+		t.Fatalf("no seed in the text: %s", first)
+	}
+	if _, again := firstBroken(t, c); again != first {
+		t.Errorf("with its seed:\n%s\nand at first:\n%s", again, first)
 	}
 }
 

@@ -60,6 +60,8 @@ const (
 	Code_CODE_OUT_OF_TIME Code = 14
 	// CODE_UNREACHABLE: the command could not be sent. Nothing was executed.
 	Code_CODE_UNREACHABLE Code = 15
+	// CODE_RECOVERING: the vnode does not have all of its items. It takes writes; this read was not executed.
+	Code_CODE_RECOVERING Code = 16
 )
 
 // Enum value maps for Code.
@@ -81,6 +83,7 @@ var (
 		13: "CODE_UNAVAILABLE",
 		14: "CODE_OUT_OF_TIME",
 		15: "CODE_UNREACHABLE",
+		16: "CODE_RECOVERING",
 	}
 	Code_value = map[string]int32{
 		"CODE_UNSPECIFIED":     0,
@@ -99,6 +102,7 @@ var (
 		"CODE_UNAVAILABLE":     13,
 		"CODE_OUT_OF_TIME":     14,
 		"CODE_UNREACHABLE":     15,
+		"CODE_RECOVERING":      16,
 	}
 )
 
@@ -237,7 +241,9 @@ type Reply struct {
 	// error is the text for a person when code is anything else.
 	Error string `protobuf:"bytes,5,opt,name=error,proto3" json:"error,omitempty"`
 	// epoch of the ring at the vnode.
-	Epoch         uint64 `protobuf:"varint,6,opt,name=epoch,proto3" json:"epoch,omitempty"`
+	Epoch uint64 `protobuf:"varint,6,opt,name=epoch,proto3" json:"epoch,omitempty"`
+	// behind says that a fallback holds writes that the vnode may not have.
+	Behind        bool `protobuf:"varint,7,opt,name=behind,proto3" json:"behind,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -314,6 +320,13 @@ func (x *Reply) GetEpoch() uint64 {
 	return 0
 }
 
+func (x *Reply) GetBehind() bool {
+	if x != nil {
+		return x.Behind
+	}
+	return false
+}
+
 // Heartbeat asks a peer to prove that the path to it and back works.
 type Heartbeat struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -322,7 +335,11 @@ type Heartbeat struct {
 	// epoch of the ring that the asking node has.
 	Epoch uint64 `protobuf:"varint,2,opt,name=epoch,proto3" json:"epoch,omitempty"`
 	// sequence is echoed in the answer.
-	Sequence      uint64 `protobuf:"varint,3,opt,name=sequence,proto3" json:"sequence,omitempty"`
+	Sequence uint64 `protobuf:"varint,3,opt,name=sequence,proto3" json:"sequence,omitempty"`
+	// handoff is where the asking node takes handoffs, host:port.
+	Handoff string `protobuf:"bytes,4,opt,name=handoff,proto3" json:"handoff,omitempty"`
+	// held are the partitions of the asked node for which the asking one holds writes, as a stand-in.
+	Held          []uint32 `protobuf:"varint,5,rep,packed,name=held,proto3" json:"held,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -378,6 +395,84 @@ func (x *Heartbeat) GetSequence() uint64 {
 	return 0
 }
 
+func (x *Heartbeat) GetHandoff() string {
+	if x != nil {
+		return x.Handoff
+	}
+	return ""
+}
+
+func (x *Heartbeat) GetHeld() []uint32 {
+	if x != nil {
+		return x.Held
+	}
+	return nil
+}
+
+// RepairRequest asks a node for the items that vnodes of the asking node lack.
+type RepairRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// node that asks.
+	Node string `protobuf:"bytes,1,opt,name=node,proto3" json:"node,omitempty"`
+	// partition whose vnodes lack items.
+	Partition uint32 `protobuf:"varint,2,opt,name=partition,proto3" json:"partition,omitempty"`
+	// sources are the partitions whose vnodes the asked node is to send from.
+	Sources       []uint32 `protobuf:"varint,3,rep,packed,name=sources,proto3" json:"sources,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RepairRequest) Reset() {
+	*x = RepairRequest{}
+	mi := &file_torc_transport_v1_transport_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RepairRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RepairRequest) ProtoMessage() {}
+
+func (x *RepairRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_torc_transport_v1_transport_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RepairRequest.ProtoReflect.Descriptor instead.
+func (*RepairRequest) Descriptor() ([]byte, []int) {
+	return file_torc_transport_v1_transport_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *RepairRequest) GetNode() string {
+	if x != nil {
+		return x.Node
+	}
+	return ""
+}
+
+func (x *RepairRequest) GetPartition() uint32 {
+	if x != nil {
+		return x.Partition
+	}
+	return 0
+}
+
+func (x *RepairRequest) GetSources() []uint32 {
+	if x != nil {
+		return x.Sources
+	}
+	return nil
+}
+
 // HeartbeatAck answers a Heartbeat.
 type HeartbeatAck struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -386,14 +481,16 @@ type HeartbeatAck struct {
 	// epoch of the ring that the answering node has.
 	Epoch uint64 `protobuf:"varint,2,opt,name=epoch,proto3" json:"epoch,omitempty"`
 	// sequence of the heartbeat that is answered.
-	Sequence      uint64 `protobuf:"varint,3,opt,name=sequence,proto3" json:"sequence,omitempty"`
+	Sequence uint64 `protobuf:"varint,3,opt,name=sequence,proto3" json:"sequence,omitempty"`
+	// handoff is where the answering node takes handoffs, host:port.
+	Handoff       string `protobuf:"bytes,4,opt,name=handoff,proto3" json:"handoff,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *HeartbeatAck) Reset() {
 	*x = HeartbeatAck{}
-	mi := &file_torc_transport_v1_transport_proto_msgTypes[3]
+	mi := &file_torc_transport_v1_transport_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -405,7 +502,7 @@ func (x *HeartbeatAck) String() string {
 func (*HeartbeatAck) ProtoMessage() {}
 
 func (x *HeartbeatAck) ProtoReflect() protoreflect.Message {
-	mi := &file_torc_transport_v1_transport_proto_msgTypes[3]
+	mi := &file_torc_transport_v1_transport_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -418,7 +515,7 @@ func (x *HeartbeatAck) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HeartbeatAck.ProtoReflect.Descriptor instead.
 func (*HeartbeatAck) Descriptor() ([]byte, []int) {
-	return file_torc_transport_v1_transport_proto_rawDescGZIP(), []int{3}
+	return file_torc_transport_v1_transport_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *HeartbeatAck) GetNode() string {
@@ -442,6 +539,123 @@ func (x *HeartbeatAck) GetSequence() uint64 {
 	return 0
 }
 
+func (x *HeartbeatAck) GetHandoff() string {
+	if x != nil {
+		return x.Handoff
+	}
+	return ""
+}
+
+// Push brings a message to an inbox of the receiving node.
+type Push struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// inbox is the id of the inbox on its node.
+	Inbox string `protobuf:"bytes,1,opt,name=inbox,proto3" json:"inbox,omitempty"`
+	// payload is the encoded message; of what type, the inbox knows.
+	Payload       []byte `protobuf:"bytes,2,opt,name=payload,proto3" json:"payload,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Push) Reset() {
+	*x = Push{}
+	mi := &file_torc_transport_v1_transport_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Push) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Push) ProtoMessage() {}
+
+func (x *Push) ProtoReflect() protoreflect.Message {
+	mi := &file_torc_transport_v1_transport_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Push.ProtoReflect.Descriptor instead.
+func (*Push) Descriptor() ([]byte, []int) {
+	return file_torc_transport_v1_transport_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *Push) GetInbox() string {
+	if x != nil {
+		return x.Inbox
+	}
+	return ""
+}
+
+func (x *Push) GetPayload() []byte {
+	if x != nil {
+		return x.Payload
+	}
+	return nil
+}
+
+// Gone says that an inbox is not there, or not any more.
+type Gone struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// node of the inbox, which says so.
+	Node string `protobuf:"bytes,1,opt,name=node,proto3" json:"node,omitempty"`
+	// inbox is its id.
+	Inbox         string `protobuf:"bytes,2,opt,name=inbox,proto3" json:"inbox,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Gone) Reset() {
+	*x = Gone{}
+	mi := &file_torc_transport_v1_transport_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Gone) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Gone) ProtoMessage() {}
+
+func (x *Gone) ProtoReflect() protoreflect.Message {
+	mi := &file_torc_transport_v1_transport_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Gone.ProtoReflect.Descriptor instead.
+func (*Gone) Descriptor() ([]byte, []int) {
+	return file_torc_transport_v1_transport_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *Gone) GetNode() string {
+	if x != nil {
+		return x.Node
+	}
+	return ""
+}
+
+func (x *Gone) GetInbox() string {
+	if x != nil {
+		return x.Inbox
+	}
+	return ""
+}
+
 var File_torc_transport_v1_transport_proto protoreflect.FileDescriptor
 
 const file_torc_transport_v1_transport_proto_rawDesc = "" +
@@ -453,22 +667,36 @@ const file_torc_transport_v1_transport_proto_rawDesc = "" +
 	"\x05epoch\x18\x03 \x01(\x04R\x05epoch\x12#\n" +
 	"\rtimeout_nanos\x18\x04 \x01(\x03R\ftimeoutNanos\x12\x1a\n" +
 	"\bfallback\x18\x05 \x01(\bR\bfallback\x12\x1c\n" +
-	"\tforwarded\x18\x06 \x01(\bR\tforwarded\"\xac\x01\n" +
+	"\tforwarded\x18\x06 \x01(\bR\tforwarded\"\xc4\x01\n" +
 	"\x05Reply\x12\x1c\n" +
 	"\tpartition\x18\x01 \x01(\rR\tpartition\x12\x12\n" +
 	"\x04node\x18\x02 \x01(\tR\x04node\x12+\n" +
 	"\x04code\x18\x03 \x01(\x0e2\x17.torc.transport.v1.CodeR\x04code\x12\x18\n" +
 	"\apayload\x18\x04 \x01(\fR\apayload\x12\x14\n" +
 	"\x05error\x18\x05 \x01(\tR\x05error\x12\x14\n" +
-	"\x05epoch\x18\x06 \x01(\x04R\x05epoch\"Q\n" +
+	"\x05epoch\x18\x06 \x01(\x04R\x05epoch\x12\x16\n" +
+	"\x06behind\x18\a \x01(\bR\x06behind\"\x7f\n" +
 	"\tHeartbeat\x12\x12\n" +
 	"\x04node\x18\x01 \x01(\tR\x04node\x12\x14\n" +
 	"\x05epoch\x18\x02 \x01(\x04R\x05epoch\x12\x1a\n" +
-	"\bsequence\x18\x03 \x01(\x04R\bsequence\"T\n" +
+	"\bsequence\x18\x03 \x01(\x04R\bsequence\x12\x18\n" +
+	"\ahandoff\x18\x04 \x01(\tR\ahandoff\x12\x12\n" +
+	"\x04held\x18\x05 \x03(\rR\x04held\"[\n" +
+	"\rRepairRequest\x12\x12\n" +
+	"\x04node\x18\x01 \x01(\tR\x04node\x12\x1c\n" +
+	"\tpartition\x18\x02 \x01(\rR\tpartition\x12\x18\n" +
+	"\asources\x18\x03 \x03(\rR\asources\"n\n" +
 	"\fHeartbeatAck\x12\x12\n" +
 	"\x04node\x18\x01 \x01(\tR\x04node\x12\x14\n" +
 	"\x05epoch\x18\x02 \x01(\x04R\x05epoch\x12\x1a\n" +
-	"\bsequence\x18\x03 \x01(\x04R\bsequence*\xc8\x02\n" +
+	"\bsequence\x18\x03 \x01(\x04R\bsequence\x12\x18\n" +
+	"\ahandoff\x18\x04 \x01(\tR\ahandoff\"6\n" +
+	"\x04Push\x12\x14\n" +
+	"\x05inbox\x18\x01 \x01(\tR\x05inbox\x12\x18\n" +
+	"\apayload\x18\x02 \x01(\fR\apayload\"0\n" +
+	"\x04Gone\x12\x12\n" +
+	"\x04node\x18\x01 \x01(\tR\x04node\x12\x14\n" +
+	"\x05inbox\x18\x02 \x01(\tR\x05inbox*\xdd\x02\n" +
 	"\x04Code\x12\x14\n" +
 	"\x10CODE_UNSPECIFIED\x10\x00\x12\v\n" +
 	"\aCODE_OK\x10\x01\x12\x12\n" +
@@ -487,7 +715,8 @@ const file_torc_transport_v1_transport_proto_rawDesc = "" +
 	"\rCODE_STOPPING\x10\f\x12\x14\n" +
 	"\x10CODE_UNAVAILABLE\x10\r\x12\x14\n" +
 	"\x10CODE_OUT_OF_TIME\x10\x0e\x12\x14\n" +
-	"\x10CODE_UNREACHABLE\x10\x0fB=Z;github.com/torc-io/torc/proto/torc/transport/v1;transportpbb\x06proto3"
+	"\x10CODE_UNREACHABLE\x10\x0f\x12\x13\n" +
+	"\x0fCODE_RECOVERING\x10\x10B=Z;github.com/torc-io/torc/proto/torc/transport/v1;transportpbb\x06proto3"
 
 var (
 	file_torc_transport_v1_transport_proto_rawDescOnce sync.Once
@@ -502,13 +731,16 @@ func file_torc_transport_v1_transport_proto_rawDescGZIP() []byte {
 }
 
 var file_torc_transport_v1_transport_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_torc_transport_v1_transport_proto_msgTypes = make([]protoimpl.MessageInfo, 4)
+var file_torc_transport_v1_transport_proto_msgTypes = make([]protoimpl.MessageInfo, 7)
 var file_torc_transport_v1_transport_proto_goTypes = []any{
-	(Code)(0),            // 0: torc.transport.v1.Code
-	(*Command)(nil),      // 1: torc.transport.v1.Command
-	(*Reply)(nil),        // 2: torc.transport.v1.Reply
-	(*Heartbeat)(nil),    // 3: torc.transport.v1.Heartbeat
-	(*HeartbeatAck)(nil), // 4: torc.transport.v1.HeartbeatAck
+	(Code)(0),             // 0: torc.transport.v1.Code
+	(*Command)(nil),       // 1: torc.transport.v1.Command
+	(*Reply)(nil),         // 2: torc.transport.v1.Reply
+	(*Heartbeat)(nil),     // 3: torc.transport.v1.Heartbeat
+	(*RepairRequest)(nil), // 4: torc.transport.v1.RepairRequest
+	(*HeartbeatAck)(nil),  // 5: torc.transport.v1.HeartbeatAck
+	(*Push)(nil),          // 6: torc.transport.v1.Push
+	(*Gone)(nil),          // 7: torc.transport.v1.Gone
 }
 var file_torc_transport_v1_transport_proto_depIdxs = []int32{
 	0, // 0: torc.transport.v1.Reply.code:type_name -> torc.transport.v1.Code
@@ -530,7 +762,7 @@ func file_torc_transport_v1_transport_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_torc_transport_v1_transport_proto_rawDesc), len(file_torc_transport_v1_transport_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   4,
+			NumMessages:   7,
 			NumExtensions: 0,
 			NumServices:   0,
 		},
