@@ -45,7 +45,8 @@
 //     delay only their own partition by it.
 //   - A message is immutable once it has been sent or returned. Replicas on one
 //     node share it, and it may still be on its way to another.
-//   - Merge may see an item twice.
+//   - Merge may see an item twice. What else a vnode meets while its partition
+//     moves or comes back is told in docs/handoff.md.
 //   - A handler's context ends at the request's deadline. It does not end when
 //     the client goes away, since a write that some replicas have taken must
 //     reach the others too.

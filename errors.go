@@ -37,6 +37,9 @@ var (
 	ErrNotOwner = actors.ErrNotOwner
 	// ErrUnavailable: a vnode could not be opened.
 	ErrUnavailable = actors.ErrUnavailable
+	// ErrRecovering: a vnode lacks items that its replicas are bringing back, and
+	// answers no reads until it has them.
+	ErrRecovering = actors.ErrRecovering
 	// ErrStopping: the node is shutting down.
 	ErrStopping = actors.ErrStopping
 	// ErrUnknownService: the node does not run the service.

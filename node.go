@@ -76,6 +76,15 @@ type Config struct {
 	// negative value means never.
 	EvictAfter time.Duration
 
+	// Transfers bounds what handoff may take of the node, until it is changed
+	// with SetTransferLimits. The zero value means four transfers in each
+	// direction and no bound on the rate.
+	Transfers TransferLimits
+
+	// ListenHandoff is where the node takes handoffs, host:port. The default is a
+	// free port on the host of Listen, which peers are told.
+	ListenHandoff string
+
 	// RequestTimeout is the deadline of a request whose context has none; the
 	// default is 5 s.
 	RequestTimeout time.Duration
@@ -97,6 +106,9 @@ type Config struct {
 
 // TransferStatus is what a node knows about a pending transfer.
 type TransferStatus = actors.TransferStatus
+
+// TransferLimits bound what handoff may take of a node.
+type TransferLimits = actors.TransferLimits
 
 // Rebalance says who decides that partitions move.
 type Rebalance = actors.Rebalance
@@ -151,7 +163,7 @@ func (c Config) lower(services []Registration) actors.Config {
 		Name: c.Name, HTTP: c.HTTP, Zone: c.Zone, Logger: c.Logger, Metrics: c.Metrics,
 		RingSize: c.RingSize, TargetN: c.TargetN, Bootstrap: c.Bootstrap,
 		Rebalance: c.Rebalance, EvictAfter: max(0, cmp.Or(c.EvictAfter, membership.DefaultEvictAfter)),
-		RequestTimeout: c.RequestTimeout, MailboxCommands: c.MailboxCommands, MaxRequests: c.MaxRequests,
+		Transfers: c.Transfers, RequestTimeout: c.RequestTimeout, MailboxCommands: c.MailboxCommands, MaxRequests: c.MaxRequests,
 	}
 	for _, s := range services {
 		lowered.Services = append(lowered.Services, s.registration())
@@ -168,7 +180,8 @@ func (c Config) lower(services []Registration) actors.Config {
 		lowered.Transport = NewNetwork().Transport(c.Name)
 	default:
 		lowered.Transport = actors.NewRemote(actors.RemoteConfig{
-			Listen: cmp.Or(c.Listen, anyPort), Advertise: c.Advertise, Name: c.Name, TLS: c.TLS, Insecure: c.Insecure,
+			Listen: cmp.Or(c.Listen, anyPort), Advertise: c.Advertise, Handoff: c.ListenHandoff,
+			Name: c.Name, TLS: c.TLS, Insecure: c.Insecure,
 		})
 	}
 	return lowered
@@ -206,6 +219,18 @@ func (n *Node) Nodes() []membership.Node { return n.node.Nodes() }
 // the node that gives the partition.
 func (n *Node) Transfers() []TransferStatus { return n.node.Transfers() }
 
+// TransferLimits returns what handoff may take of the node.
+func (n *Node) TransferLimits() TransferLimits { return n.node.TransferLimits() }
+
+// SetTransferLimits changes it while the node runs. A transfer that has begun
+// goes on; the rate holds at once.
+func (n *Node) SetTransferLimits(l TransferLimits) error {
+	if err := n.node.SetTransferLimits(l); err != nil {
+		return fmt.Errorf("torc: %w", err)
+	}
+	return nil
+}
+
 // Plan returns the ring that the changes would lead to, and what would move.
 // Nothing happens until the plan is committed. No change plans a rebalance.
 func (n *Node) Plan(changes ...ring.Change) (*ring.Plan, error) {
@@ -225,8 +250,12 @@ func (n *Node) Commit(ctx context.Context, plan *ring.Plan) error {
 	return nil
 }
 
-// Leave makes the node leave the cluster, and returns when it owns nothing any
-// more. It still runs then; shut it down. If ctx ends first, the leave goes on.
+// HasLeft says whether the node is no member any more, or about to be removed,
+// and holds nothing that others lack: it may be shut down.
+func (n *Node) HasLeft() bool { return n.node.HasLeft() }
+
+// Leave makes the node leave the cluster: it hands off what it owns and what it
+// holds for others, and returns when it has nothing any more. It still runs then; shut it down. If ctx ends first, the leave goes on.
 func (n *Node) Leave(ctx context.Context) error {
 	if err := n.node.Leave(ctx); err != nil {
 		return fmt.Errorf("torc: %w", err)

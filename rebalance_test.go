@@ -94,12 +94,12 @@ func TestJoinUnderLoad(t *testing.T) {
 		}
 		owned := len(slices.Collect(c.nodes["a"].Ring().Owned("d")))
 		pending := c.nodes["a"].Ring().Transfers()
-		if owned == 0 || owned+len(pending) != 30 {
-			t.Errorf("d owns %d partitions and waits for %d", owned, len(pending))
+		if owned != 30 || len(pending) > 0 {
+			t.Errorf("d owns %d partitions and waits for %v", owned, pending)
 		}
-		for _, s := range c.nodes[pending[0].From].Transfers() {
-			if s.From == pending[0].From && !strings.Contains(s.Reason, "items") {
-				t.Errorf("partition %d waits because %q", s.Partition, s.Reason)
+		for name, n := range c.nodes {
+			for _, s := range n.Transfers() {
+				t.Errorf("%s goes on with %v, %v: %s", name, s.Transfer, s.Phase, s.Reason)
 			}
 		}
 	})

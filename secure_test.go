@@ -2,6 +2,8 @@ package torc_test
 
 import (
 	"context"
+	"errors"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -9,9 +11,11 @@ import (
 
 	torc "github.com/torc-io/torc"
 	"github.com/torc-io/torc/internal/certs"
+	"github.com/torc-io/torc/kv"
 	"github.com/torc-io/torc/membership/local"
 	"github.com/torc-io/torc/ping"
 	pingpb "github.com/torc-io/torc/proto/torc/ping/v1"
+	"github.com/torc-io/torc/ring"
 )
 
 // TestTLS: members with certificates of one CA serve each other's keys, and one
@@ -65,6 +69,69 @@ func TestTLS(t *testing.T) {
 	if !answered["a"] || !answered["b"] || answered["c"] {
 		t.Errorf("answered by %v", answered)
 	}
+}
+
+// TestHandoffOverTLS: items move to a member that joins, and come back to one that
+// was started again with nothing, between members with certificates.
+func TestHandoffOverTLS(t *testing.T) {
+	store, own := local.NewStore(), certs.Directory(t.TempDir())
+	service := kv.New(torc.Quorum{N: 2})
+	if _, err := own.Issue([]string{"a", "b"}, nil, false); err != nil {
+		t.Fatal(err)
+	}
+	start := func(name string) *torc.Node {
+		files := torc.TLS(own.Node(name))
+		n, err := torc.Start(t.Context(), torc.Config{
+			Name: name, Membership: store.Connect(), TLS: &files, RingSize: 8, Rebalance: torc.RebalanceManual,
+		}, service)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { shutdown(t, n) })
+		return n
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	readable := func(on *torc.Node) {
+		t.Helper()
+		for _, key := range someKeys(50) {
+			object, err := service.On(on).Fetch(ctx, []byte(key), torc.R(2))
+			for errors.Is(err, torc.ErrRecovering) || errors.Is(err, torc.ErrUnreachable) {
+				object, err = service.On(on).Fetch(ctx, []byte(key), torc.R(2))
+			}
+			if err != nil || string(object.GetValue()) != key {
+				t.Fatalf("%s reads %q: %v", on.Name(), object.GetValue(), err)
+			}
+		}
+	}
+	a := start("a")
+	for _, key := range someKeys(50) {
+		if _, err := service.On(a).Store(ctx, []byte(key), kv.Value{Bytes: []byte(key)}, torc.W(2)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	b := start("b")
+	known, _ := a.Ring().Member("b")
+	plan, err := a.Plan(ring.Join(known))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := a.Commit(ctx, plan); err != nil {
+		t.Fatal(err)
+	}
+	for tick := time.Tick(10 * time.Millisecond); len(a.Ring().Transfers()) > 0; {
+		select {
+		case <-tick:
+		case <-ctx.Done():
+			t.Fatalf("not moved: %v", a.Transfers())
+		}
+	}
+	if owned := len(slices.Collect(a.Ring().Owned("b"))); owned != 4 {
+		t.Errorf("b owns %d partitions", owned)
+	}
+	readable(b)
+	shutdown(t, b)
+	readable(start("b"))
 }
 
 // TestPlaintextOffLoopback is refused, and the error says what there is instead.

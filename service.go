@@ -21,6 +21,10 @@ type (
 	Vnode = handoff.Stateful
 	// Item is the encoded state under one key.
 	Item = handoff.Item
+	// HandoffObserver is what a vnode implements to be told of transfers.
+	HandoffObserver = handoff.Observer
+	// Handoff is one side of a transfer, as it concerns one vnode.
+	Handoff = handoff.Handoff
 	// Host tells a vnode where it runs.
 	Host = actors.Host
 	// Quorum is how many replicas a service keeps, and how many must answer.
@@ -61,10 +65,13 @@ func (s *Service[V]) Quorum() Quorum { return s.service.Quorum }
 // the vnode of one partition, empty; it runs on the vnode's own turn, commands
 // wait for it, and if it fails they go to a fallback and it is tried again.
 func NewService[V Vnode](name string, q Quorum, open func(context.Context, Host) (V, error)) *Service[V] {
+	var none V
+	_, stateless := any(none).(interface{ stateless() })
 	return &Service[V]{&actors.Service{
-		Name:   name,
-		Quorum: q,
-		Open:   func(ctx context.Context, h Host) (Vnode, error) { return open(ctx, h) },
+		Name:      name,
+		Quorum:    q,
+		Stateless: stateless,
+		Open:      func(ctx context.Context, h Host) (Vnode, error) { return open(ctx, h) },
 	}}
 }
 
@@ -151,8 +158,14 @@ func Repair[A proto.Message, W Keyed, S proto.Message](write Command[W, S], rewr
 	}}
 }
 
-// Stateless waives the duties of [Vnode] for a vnode that holds no items.
+// Stateless waives the duties of [Vnode] for a vnode that holds no items: its
+// partition moves by a change of the ring alone.
+//
+// A service of such vnodes has nothing to move or to recover, and is served by
+// fallbacks as by primaries.
 type Stateless struct{}
+
+func (Stateless) stateless() {}
 
 // Item has none.
 func (Stateless) Item([]byte) (Item, bool) { return Item{}, false }
@@ -160,8 +173,13 @@ func (Stateless) Item([]byte) (Item, bool) { return Item{}, false }
 // Snapshot is empty.
 func (Stateless) Snapshot() iter.Seq2[Item, error] { return func(func(Item, error) bool) {} }
 
-// Merge refuses: an item can only have come from a vnode of another kind.
-func (Stateless) Merge(Item) error {
+// Merge refuses an item, which can only have come from a vnode of another kind.
+// A deletion is no news: a write command to a stateless vnode leaves nothing under
+// its key, and an ownership transfer says just that.
+func (Stateless) Merge(item Item) error {
+	if item.Deleted {
+		return nil
+	}
 	return fmt.Errorf("%w: a stateless vnode was given an item", ErrInvalid)
 }
 

@@ -2,9 +2,11 @@ package actors
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/torc-io/torc/membership"
+	"github.com/torc-io/torc/ring"
 )
 
 // Rebalance says who decides that partitions move.
@@ -75,7 +77,10 @@ func (c *claimant) act(held context.Context) {
 func (c *claimant) publishDue(ctx context.Context, decide *membership.Claimant, now time.Time) error {
 	r := c.node.Ring()
 	changes := decide.Decide(now, membership.Sight{Ring: r, Nodes: c.node.Nodes(), Reachable: c.node.Reachable})
-	if len(changes) == 0 || c.node.config.Rebalance == RebalanceManual {
+	if c.node.config.Rebalance == RebalanceManual { // that a member has left is to be seen all the same
+		changes = slices.DeleteFunc(changes, ring.Change.Reclaims)
+	}
+	if len(changes) == 0 {
 		return nil
 	}
 	plan, err := r.Plan(changes...)

@@ -127,7 +127,7 @@ func (c *coordinatorActor) onReply(r *Reply) {
 		r.decode(c.method)
 	}
 	from := ring.Target{Partition: r.Partition, Node: r.Node}
-	position, _, step := c.machine.Reply(from, verdictOf(r.Code).outcome)
+	position, _, step := c.machine.Reply(from, r.outcome())
 	if position >= 0 {
 		c.replies[position] = r
 		c.settle(position)
@@ -162,6 +162,9 @@ func (c *coordinatorActor) conclude(step coordinator.Step) {
 	case coordinator.None:
 	case coordinator.Met:
 		c.verdict = nil
+		if c.machine.Doubtful() {
+			c.node.metrics.doubtful.WithLabelValues(c.method.Service.Name).Inc()
+		}
 	case coordinator.Expired:
 		c.verdict = fmt.Errorf("%w: %w", context.DeadlineExceeded, c.machine.Error(c.cause))
 	case coordinator.Impossible:

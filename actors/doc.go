@@ -11,13 +11,17 @@
 //	├── permanent processes, each under an address that never changes
 //	│   ├── "reply"           replyTable: all replies come here, by request id
 //	│   ├── "heartbeat"       heartbeat: drives the failure detector
+//	│   ├── "repair"          repairDesk: recovering nodes ask here
+//	│   ├── "inbox"           inboxDesk: what vnodes send to the clients of this node
 //	│   └── "<service>/<p>"   vnodeProxy: one for each service and partition
 //	├── actors
 //	│   ├── vnode             behind its proxy, under a private id
 //	│   └── coordinatorActor  one for each request, gone when it is over
 //	└── goroutines
 //	    ├── ringKeeper.run    adopts rings from the membership store
-//	    └── heartbeat.run     asks the peers, four times a second
+//	    ├── heartbeat.run     asks the peers, four times a second
+//	    ├── claimant.run      plans, while it holds the lock
+//	    └── mover.run         begins transfers, each of which has some of its own
 //
 // # A write, step by step
 //
@@ -42,7 +46,9 @@
 //	              transportpb.Reply             vnodes of other nodes
 //	heartbeat     transportpb.Heartbeat, …Ack   heartbeats of other nodes
 //	coordinator   *Reply, *nodeDown, expired    the reply table
-//	vnode         *command, *visit              its proxy
+//	inbox desk    transportpb.Push, …Gone       vnodes and inboxes of all nodes
+//	repair desk   transportpb.RepairRequest     movers of other nodes
+//	vnode         *command, *visit              its proxy; visits of transfers
 //
 // # Why not Proto.Actor's own
 //

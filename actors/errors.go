@@ -35,6 +35,9 @@ var (
 	ErrNotOwner = errors.New("not the owner of the partition")
 	// ErrUnavailable: the vnode could not be opened.
 	ErrUnavailable = errors.New("vnode unavailable")
+	// ErrRecovering: the vnode lacks items that its replicas are bringing back. It
+	// takes writes, and answers no reads.
+	ErrRecovering = errors.New("the vnode is recovering")
 	// ErrUnreachable: there was no reachable node to send to.
 	ErrUnreachable = coordinator.ErrUnreachable
 	// ErrLost: the node went away after the command was sent to it.
@@ -76,6 +79,7 @@ var verdicts = [...]verdict{
 	transportpb.Code_CODE_UNAVAILABLE:     {ErrUnavailable, coordinator.Refused},
 	transportpb.Code_CODE_OUT_OF_TIME:     {ErrOutOfTime, coordinator.Failed},
 	transportpb.Code_CODE_UNREACHABLE:     {ErrUnreachable, coordinator.Refused},
+	transportpb.Code_CODE_RECOVERING:      {ErrRecovering, coordinator.Recovering},
 }
 
 // handlerCodes are the codes that a handler's error may choose by wrapping the

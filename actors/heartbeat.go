@@ -23,6 +23,9 @@ type heartbeat struct {
 	node     *Node
 	self     *actor.PID
 	sequence atomic.Uint64
+	active   atomic.Int64 // when it last sent or took a heartbeat, in ns since 1970; 0 before the first
+	silent   atomic.Int64 // until when it answers no reads, since it was stopped; in ns since began
+	began    time.Time
 
 	mu       sync.Mutex
 	detector membership.Detector
@@ -32,7 +35,7 @@ type heartbeat struct {
 var _ actor.Process = (*heartbeat)(nil)
 
 func newHeartbeat(n *Node) *heartbeat {
-	return &heartbeat{node: n, judged: make(chan struct{})}
+	return &heartbeat{node: n, judged: make(chan struct{}), began: time.Now()}
 }
 
 // run beats until ctx ends.
@@ -51,6 +54,7 @@ func (h *heartbeat) run(ctx context.Context) {
 
 // tick judges the silence so far and asks again.
 func (h *heartbeat) tick() {
+	h.noticeStop(time.Now())
 	h.judge(func(d *membership.Detector) []membership.Change { return d.Tick(time.Now()) })
 	for _, p := range h.node.view.Load().peers {
 		h.ask(p)
@@ -77,6 +81,7 @@ func (h *heartbeat) setPeers(v *view) {
 func (h *heartbeat) ask(p *peer) {
 	beat := &transportpb.Heartbeat{
 		Node: string(h.node.name), Epoch: uint64(h.node.epoch()), Sequence: h.sequence.Add(1),
+		Handoff: h.node.transport.HandoffAddress(), Held: h.node.heldFor(p.name),
 	}
 	if err := h.node.transport.Send(actor.NewPID(p.address, heartbeatID), h.self, beat); err != nil {
 		h.node.logger.Debug("cannot send a heartbeat", "peer", p.name, "error", err)
@@ -90,7 +95,16 @@ func (h *heartbeat) SendUserMessage(_ *actor.PID, message any) {
 	case *transportpb.Heartbeat:
 		h.onHeartbeat(m, sender)
 	case *transportpb.HeartbeatAck:
+		h.learn(m.GetNode(), m.GetEpoch(), m.GetHandoff())
 		h.contact(m.GetNode())
+	}
+}
+
+// learn keeps what a peer says of itself.
+func (h *heartbeat) learn(name string, epoch uint64, handoff string) {
+	if p, known := h.node.peer(name); known {
+		p.epoch.Store(epoch)
+		p.handoff.Store(&handoff)
 	}
 }
 
@@ -100,8 +114,12 @@ func (h *heartbeat) onHeartbeat(m *transportpb.Heartbeat, sender *actor.PID) {
 	if sender == nil {
 		return
 	}
+	h.noticeStop(time.Now())
+	h.learn(m.GetNode(), m.GetEpoch(), m.GetHandoff())
+	h.node.arrears.set(h.node, ring.NodeName(m.GetNode()), m.GetHeld())
 	ack := &transportpb.HeartbeatAck{
 		Node: string(h.node.name), Epoch: uint64(h.node.epoch()), Sequence: m.GetSequence(),
+		Handoff: h.node.transport.HandoffAddress(),
 	}
 	if err := h.node.transport.Send(sender, nil, ack); err != nil {
 		h.node.logger.Debug("cannot answer a heartbeat", "peer", m.GetNode(), "error", err)
@@ -164,9 +182,14 @@ func (h *heartbeat) follow(c membership.Change) {
 	h.node.logger.Info("peer "+c.To.String(), "peer", c.Peer, "was", c.From.String())
 	if c.From == membership.Alive {
 		h.node.table.nodeDown(ring.NodeName(c.Peer))
+		h.node.mover.disconnect(ring.NodeName(c.Peer))
 	}
+	h.node.inboxes.follow(c)
 	if c.To == membership.Alive {
 		h.node.mover.wake()
+	}
+	if c.To == membership.Down {
+		h.node.arrears.set(h.node, ring.NodeName(c.Peer), nil) // it returns nothing before it is back
 	}
 	if p, known := h.node.peer(c.Peer); known && c.To == membership.Down {
 		h.node.transport.Disconnect(p.address)

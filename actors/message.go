@@ -9,6 +9,7 @@ import (
 	"github.com/asynkron/protoactor-go/actor"
 	"google.golang.org/protobuf/proto"
 
+	"github.com/torc-io/torc/coordinator"
 	transportpb "github.com/torc-io/torc/proto/torc/transport/v1"
 	"github.com/torc-io/torc/ring"
 )
@@ -27,6 +28,14 @@ type command struct {
 	fallback bool // the vnode stands in for an unreachable primary
 	passedOn bool // by a former owner; not again
 	requestContext
+}
+
+// key returns the command's key; nil if its message has none.
+func (c *command) key() []byte {
+	if keyed, ok := c.message.(interface{ GetKey() []byte }); ok {
+		return keyed.GetKey()
+	}
+	return nil
 }
 
 // toWire encodes a command for another machine.
@@ -76,6 +85,7 @@ type Reply struct {
 	Message   proto.Message // when Code is CODE_OK
 	Text      string        // for a person, when it is not
 	Epoch     ring.Epoch    // of the ring at the vnode
+	Behind    bool          // a fallback holds writes that the vnode may not have
 
 	payload []byte // Message as it came over the wire, until decoded
 }
@@ -97,6 +107,7 @@ func (r *Reply) toWire() *transportpb.Reply {
 		Code:      r.Code,
 		Error:     wireText(r.Text),
 		Epoch:     uint64(r.Epoch),
+		Behind:    r.Behind,
 	}
 	if r.Message == nil {
 		return w
@@ -131,8 +142,18 @@ func replyFromWire(w *transportpb.Reply) *Reply {
 		Code:      w.GetCode(),
 		Text:      w.GetError(),
 		Epoch:     ring.Epoch(w.GetEpoch()),
+		Behind:    w.GetBehind(),
 		payload:   w.GetPayload(),
 	}
+}
+
+// outcome is what the reply means to the coordinator.
+func (r *Reply) outcome() coordinator.Outcome {
+	o := verdictOf(r.Code).outcome
+	if r.Behind && (o == coordinator.Acked || o == coordinator.NotFound) {
+		return coordinator.Behind
+	}
+	return o
 }
 
 // decode turns the payload of a remote reply into its message.

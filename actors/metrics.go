@@ -25,6 +25,11 @@ type metrics struct {
 	panics    *prometheus.CounterVec
 	repairs   *prometheus.CounterVec
 	rejected  *prometheus.CounterVec
+	doubtful  *prometheus.CounterVec
+
+	transfers                    *prometheus.CounterVec
+	sentItems, sentBytes         prometheus.Counter
+	receivedItems, receivedBytes prometheus.Counter
 }
 
 // methodMeter is what one command counts, looked up once instead of per request.
@@ -57,13 +62,35 @@ func newMetrics() *metrics {
 		rejected: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "torc_transport_rejected_total", Help: "Frames from peers that the transport refused.",
 		}, []string{"reason"}),
+		doubtful: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "torc_doubtful_reads_total", Help: "Reads that were answered, for want of others, by replicas that were catching up.",
+		}, []string{"service"}),
+		transfers: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "torc_transfers_total", Help: "Transfers that this node sent, by type and by how they ended.",
+		}, []string{"type", "end"}),
+		sentItems:     counter("torc_handoff_sent_items_total", "Items that transfers from this node brought over."),
+		sentBytes:     counter("torc_handoff_sent_bytes_total", "Bytes of these items."),
+		receivedItems: counter("torc_handoff_received_items_total", "Items that transfers to this node brought."),
+		receivedBytes: counter("torc_handoff_received_bytes_total", "Bytes of these items."),
 	}
 	return m
 }
 
+func counter(name, help string) prometheus.Counter {
+	return prometheus.NewCounter(prometheus.CounterOpts{Name: name, Help: help})
+}
+
+// collectors are all that is registered.
+func (m *metrics) collectors(n *Node) []prometheus.Collector {
+	return []prometheus.Collector{
+		m.requests, m.latency, m.overloads, m.panics, m.repairs, m.rejected, m.doubtful,
+		m.transfers, m.sentItems, m.sentBytes, m.receivedItems, m.receivedBytes, &gauges{n},
+	}
+}
+
 // register makes the metrics scrapable.
 func (m *metrics) register(n *Node, registry prometheus.Registerer) error {
-	for _, c := range []prometheus.Collector{m.requests, m.latency, m.overloads, m.panics, m.repairs, m.rejected, &gauges{n}} {
+	for _, c := range m.collectors(n) {
 		if err := registry.Register(c); err != nil {
 			return fmt.Errorf("register metrics: %w", err)
 		}
@@ -94,18 +121,21 @@ func (m *methodMeter) observe(err error, took time.Duration) {
 type gauges struct{ node *Node }
 
 var (
-	descInFlight = prometheus.NewDesc("torc_requests_in_flight", "Requests whose coordinator has not ended.", nil, nil)
-	descEpoch    = prometheus.NewDesc("torc_ring_epoch", "Epoch of the ring in use.", nil, nil)
-	descPeers    = prometheus.NewDesc("torc_peers_reachable", "Other members that can be reached.", nil, nil)
-	descPending  = prometheus.NewDesc("torc_peer_pending", "Unanswered commands to a peer.", []string{"peer"}, nil)
-	descVnodes   = prometheus.NewDesc("torc_vnodes", "Running vnodes.", []string{"service"}, nil)
-	descDepth    = prometheus.NewDesc("torc_mailbox_commands", "Commands that wait in vnodes' mailboxes, summed.", []string{"service"}, nil)
-	descDeepest  = prometheus.NewDesc("torc_mailbox_commands_max", "Commands that wait in the fullest mailbox.", []string{"service"}, nil)
+	descInFlight   = prometheus.NewDesc("torc_requests_in_flight", "Requests whose coordinator has not ended.", nil, nil)
+	descEpoch      = prometheus.NewDesc("torc_ring_epoch", "Epoch of the ring in use.", nil, nil)
+	descPeers      = prometheus.NewDesc("torc_peers_reachable", "Other members that can be reached.", nil, nil)
+	descPending    = prometheus.NewDesc("torc_peer_pending", "Unanswered commands to a peer.", []string{"peer"}, nil)
+	descVnodes     = prometheus.NewDesc("torc_vnodes", "Running vnodes.", []string{"service"}, nil)
+	descDepth      = prometheus.NewDesc("torc_mailbox_commands", "Commands that wait in vnodes' mailboxes, summed.", []string{"service"}, nil)
+	descTransfers  = prometheus.NewDesc("torc_transfers_running", "Transfers that run now, from this node and to it.", []string{"direction"}, nil)
+	descHeld       = prometheus.NewDesc("torc_held_items", "Items on vnodes whose partition this node does not own: held for the owner, left over, or on their way here.", nil, nil)
+	descRecovering = prometheus.NewDesc("torc_vnodes_recovering", "Vnodes that answer no reads yet.", nil, nil)
+	descDeepest    = prometheus.NewDesc("torc_mailbox_commands_max", "Commands that wait in the fullest mailbox.", []string{"service"}, nil)
 )
 
 // Describe names the gauges.
 func (g *gauges) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{descInFlight, descEpoch, descPeers, descPending, descVnodes, descDepth, descDeepest} {
+	for _, d := range []*prometheus.Desc{descInFlight, descEpoch, descPeers, descPending, descVnodes, descDepth, descDeepest, descTransfers, descHeld, descRecovering} {
 		ch <- d
 	}
 }
@@ -118,11 +148,21 @@ func (g *gauges) Collect(ch chan<- prometheus.Metric) {
 	gauge(descInFlight, g.node.table.inFlight())
 	gauge(descEpoch, int(g.node.epoch()))
 	g.collectPeers(gauge)
+	g.collectHandoff(gauge)
 	for _, s := range g.node.mailboxes() {
 		gauge(descVnodes, s.vnodes, s.service)
 		gauge(descDepth, s.waiting, s.service)
 		gauge(descDeepest, s.deepest, s.service)
 	}
+}
+
+func (g *gauges) collectHandoff(gauge func(*prometheus.Desc, int, ...string)) {
+	h := g.node.holdings()
+	gauge(descHeld, int(h.items))
+	gauge(descRecovering, h.recovering)
+	out, in := g.node.mover.counts()
+	gauge(descTransfers, out, "out")
+	gauge(descTransfers, in, "in")
 }
 
 func (g *gauges) collectPeers(gauge func(*prometheus.Desc, int, ...string)) {
@@ -152,7 +192,7 @@ func (n *Node) mailboxes() []mailboxSummary {
 	for name, proxies := range n.proxies {
 		s := mailboxSummary{service: name}
 		for p := range proxies {
-			if h := proxies[p].active.Load(); h != nil {
+			if h := proxies[p].current(); h != nil {
 				s.vnodes++
 				waiting := h.mailbox.UserMessageCount()
 				s.waiting += waiting

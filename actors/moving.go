@@ -18,141 +18,104 @@ const codeMoving transportpb.Code = -1
 // nothing is executed, and commands wait for the outcome. It lasts as long as a
 // compare-and-set, so that no request notices more than that.
 type moving struct {
-	vnode *vnodeHandle // nil if there was none
-	held  []*actor.MessageEnvelope
+	held []*actor.MessageEnvelope
+	// undecided says that the store has not answered whether the ring was changed.
+	// Waiting has no end then, and so commands are refused.
+	undecided bool
 }
 
-// suspend stops the vnode from executing commands, and returns how many items
-// it holds once the one at hand is done. Resume or retire must follow.
-func (p *vnodeProxy) suspend() int {
+// suspend stops the vnode from executing commands. What is executed at the moment
+// ends before anything that is posted later. Resume must follow.
+func (p *vnodeProxy) suspend() {
 	p.mu.Lock()
-	h := p.active.Load()
-	p.moving = &moving{vnode: h}
-	p.active.Store(nil)
-	p.mu.Unlock()
-	if h == nil {
-		return 0
-	}
-	h.mailbox.Close(codeMoving)
-	return h.items()
-}
-
-// items asks the vnode, on its own turn, how many items it holds. It does not
-// wait for a handler that outlasts the node.
-func (h *vnodeHandle) items() int {
-	count := &visit{done: make(chan struct{})}
-	counted := 0
-	count.run = func(v *vnode) {
-		if v.state != nil {
-			counted = v.state.Len()
-		}
-	}
-	h.mailbox.PostUserMessage(count)
-	select {
-	case <-count.done:
-		return counted
-	case <-h.vnode.stopped:
-		return 0
-	case <-h.vnode.node.life.Done():
-		return 0
-	}
-}
-
-// items returns how many items the vnode holds, none if there is no vnode.
-func (p *vnodeProxy) items() int {
-	if h := p.active.Load(); h != nil {
-		return h.items()
-	}
-	return 0
-}
-
-// resume lets the vnode go on as if nothing had happened, unless the node is
-// stopping and has closed it.
-func (p *vnodeProxy) resume() {
-	p.mu.Lock()
-	h := p.moving.vnode
-	if h != nil && !p.node.stopping.Load() {
-		h.mailbox.Reopen()
-		p.active.Store(h)
-	}
-	p.mu.Unlock()
-	p.release()
-}
-
-// retire ends the vnode, for its partition has another owner now.
-func (p *vnodeProxy) retire() {
-	p.mu.Lock()
-	h := p.moving.vnode
+	h := p.handle
+	p.moving = &moving{}
+	p.serving.Store(nil)
 	p.mu.Unlock()
 	if h != nil {
-		h.end(p.node.system)
-		select {
-		case <-h.vnode.stopped:
-		case <-p.node.life.Done():
-		}
+		h.mailbox.Close(codeMoving)
 	}
-	p.release()
 }
 
-// release ends the move, and lets the commands that waited go their way.
-func (p *vnodeProxy) release() {
+// undecide refuses the commands that wait, and those that come: their
+// coordinators go to a fallback.
+func (p *vnodeProxy) undecide() {
+	p.mu.Lock()
+	held := p.moving.held
+	p.moving.held, p.moving.undecided = nil, true
+	p.mu.Unlock()
+	for _, e := range held {
+		p.answer(e, transportpb.Code_CODE_UNAVAILABLE)
+	}
+}
+
+// resume lets commands through again: to the vnode, if this node still owns the
+// partition, and on to the new owner if not.
+func (p *vnodeProxy) resume() {
 	p.mu.Lock()
 	held := p.moving.held
 	p.moving = nil
+	if h := p.handle; h != nil && !p.node.stopping.Load() {
+		h.mailbox.Reopen()
+		if p.owned() {
+			p.serving.Store(h)
+		}
+	}
 	p.mu.Unlock()
 	for _, e := range held {
 		p.accept(e, e.Message.(*command))
 	}
 }
 
-// hold keeps a command while the partition is moving. It returns false if it is
-// not. What there is no room for is answered.
+// hold keeps a command while the partition is moving, and answers those that there
+// is no room for. If the move is over by now, it returns false, and the command
+// goes its way like any other.
 func (p *vnodeProxy) hold(e *actor.MessageEnvelope) bool {
 	p.mu.Lock()
 	m := p.moving
-	full := m != nil && len(m.held) >= p.node.config.MailboxCommands
-	if m != nil && !full {
+	code := transportpb.Code_CODE_OK
+	switch {
+	case m == nil:
+		p.mu.Unlock()
+		return false
+	case m.undecided:
+		code = transportpb.Code_CODE_UNAVAILABLE
+	case len(m.held) >= p.node.config.MailboxCommands:
+		code = transportpb.Code_CODE_OVERLOADED
+	default:
 		m.held = append(m.held, e)
 	}
 	p.mu.Unlock()
-	if full {
-		p.answer(e, transportpb.Code_CODE_OVERLOADED)
+	if code != transportpb.Code_CODE_OK {
+		p.answer(e, code)
 	}
-	return m != nil
+	return true
 }
 
-// redirect does with a command that is for another owner what helps most. If the
-// sender knows a newer ring, this node catches up first; if the partition has
-// moved on, the new owner gets the command, and answers the sender.
-func (p *vnodeProxy) redirect(e *actor.MessageEnvelope, c *command) {
-	v := p.node.view.Load()
-	if c.epoch > v.ring.Epoch() {
-		p.node.late.wait(c.epoch, func() { p.afterCatchingUp(e, c) }, func() { p.answer(e, transportpb.Code_CODE_NOT_OWNER) })
-		return
-	}
-	owner, known := v.peers[v.ring.Owner(p.partition)]
-	if !known || c.passedOn || !p.passOn(e, c, owner) {
-		p.answer(e, transportpb.Code_CODE_NOT_OWNER)
-	}
-}
-
-// afterCatchingUp takes a command whose ring this node has now, or could not get.
-func (p *vnodeProxy) afterCatchingUp(e *actor.MessageEnvelope, c *command) {
-	if c.epoch > p.node.epoch() {
-		p.answer(e, transportpb.Code_CODE_NOT_OWNER)
-		return
-	}
-	p.accept(e, c)
+// catchUp has a command wait for the ring that its coordinator knows already.
+func (p *vnodeProxy) catchUp(e *actor.MessageEnvelope, c *command) {
+	refuse := func() { p.answer(e, transportpb.Code_CODE_NOT_OWNER) }
+	p.node.late.wait(c.epoch, func() {
+		if c.epoch > p.node.epoch() {
+			refuse() // it did not come in time
+			return
+		}
+		p.accept(e, c)
+	}, refuse)
 }
 
 // passOn sends a command to the owner, with the address of whoever asked.
-func (p *vnodeProxy) passOn(e *actor.MessageEnvelope, c *command, owner *peer) bool {
+func (p *vnodeProxy) passOn(e *actor.MessageEnvelope, c *command) {
+	v := p.node.view.Load()
 	w, err := c.toWire(time.Now())
-	if err != nil {
-		return false
+	if err == nil {
+		w.Forwarded, w.Epoch = true, uint64(v.ring.Epoch())
+		owner := v.peers[v.ring.Owner(p.partition)]
+		if p.node.post(owner, vnodeID(p.service.Name, p.partition), e.Sender, w) == transportpb.Code_CODE_OK {
+			return
+		}
 	}
-	w.Forwarded, w.Epoch = true, uint64(p.node.epoch())
-	return p.node.post(owner, vnodeID(p.service.Name, p.partition), e.Sender, w) == transportpb.Code_CODE_OK
+	p.answer(e, transportpb.Code_CODE_NOT_OWNER)
 }
 
 const (

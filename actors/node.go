@@ -39,6 +39,8 @@ type Config struct {
 	Rebalance  Rebalance     // who decides that partitions move
 	EvictAfter time.Duration // until a member that is gone is marked down; 0: never
 
+	Transfers TransferLimits // the zero value means the default
+
 	RequestTimeout  time.Duration
 	MaxRequests     int // in flight on this node
 	MaxPending      int // unanswered commands to one peer
@@ -58,6 +60,9 @@ func (c *Config) setDefaults() {
 	orInt(&c.MaxPending, defaultMaxPending)
 	orInt(&c.MailboxCommands, defaultMailboxCommands)
 	orInt(&c.MailboxBytes, defaultMailboxBytes)
+	if c.Transfers == (TransferLimits{}) {
+		c.Transfers = TransferLimits{Out: defaultTransfers, In: defaultTransfers}
+	}
 	if c.Rebalance == "" {
 		c.Rebalance = RebalanceAuto
 	}
@@ -92,6 +97,9 @@ type Node struct {
 	heartbeat *heartbeat
 	keeper    *ringKeeper
 	mover     *mover
+	arrears   arrears
+	desk      *repairDesk
+	inboxes   *inboxDesk
 	late      *lateCommands
 	metrics   *metrics
 	services  map[string]*Service
@@ -107,6 +115,8 @@ type Node struct {
 	nodes atomic.Pointer[[]membership.Node]
 	// registered are their names by address, this node left out.
 	registered atomic.Pointer[map[string]string]
+
+	limits atomic.Value // of TransferLimits
 
 	draining atomic.Bool // takes no new requests of its own
 	stopping atomic.Bool // opens no vnode any more
@@ -148,9 +158,11 @@ func newNode(config Config) (*Node, error) {
 		meters:    make(map[*Method]*methodMeter),
 		proxies:   make(map[string][]*vnodeProxy),
 	}
+	n.limits.Store(config.Transfers)
 	n.life, n.cancel = context.WithCancel(context.Background())
 	n.heartbeat = newHeartbeat(n)
 	n.mover = newMover(n)
+	n.desk, n.inboxes = &repairDesk{n}, newInboxDesk(n)
 	n.late = &lateCommands{}
 	for _, s := range config.Services {
 		if err := n.addService(s); err != nil {
@@ -182,6 +194,8 @@ func (n *Node) start(ctx context.Context) error {
 		actor.WithDeadLetterRequestLogging(false))
 	n.system.ProcessRegistry.Add(n.table, replyTableID)
 	n.system.ProcessRegistry.Add(n.heartbeat, heartbeatID)
+	n.system.ProcessRegistry.Add(n.desk, repairDeskID)
+	n.system.ProcessRegistry.Add(n.inboxes, inboxDeskID)
 	address, err := n.transport.Start(n.system, n.policy())
 	if err != nil {
 		return err
@@ -240,16 +254,22 @@ func (n *Node) watchNodes() {
 
 // knows returns who lives at an address: a node that has registered, and is a
 // member or about to become one, or else a member of the ring. Registrations
-// come first: they are of running processes, and the ring follows them.
+// come first: they are of running processes, and the ring follows them. The node
+// itself is one: it may own a neighbour of a partition that it recovers.
 func (n *Node) knows(address string) (name string, ok bool) {
 	if registered := n.registered.Load(); registered != nil {
 		if name, ok = (*registered)[address]; ok {
 			return name, true
 		}
 	}
-	if v := n.view.Load(); v != nil {
-		name, ok = v.residents[address]
+	v := n.view.Load()
+	if v == nil {
+		return "", false
 	}
+	if self, member := v.ring.Member(n.name); member && self.Address == address {
+		return string(n.name), true
+	}
+	name, ok = v.residents[address]
 	return name, ok
 }
 
@@ -259,6 +279,7 @@ func (n *Node) policy() Policy {
 		Target:   n.isPublic,
 		Peer:     n.knows,
 		Broken:   n.heartbeat.broken,
+		Handoff:  n.receiveHandoff,
 		Rejected: func(reason string) { n.metrics.rejected.WithLabelValues(reason).Inc() },
 		Logger:   n.logger,
 	}
@@ -271,7 +292,7 @@ func (n *Node) isPublic(id string) bool {
 		return false
 	}
 	switch process.(type) {
-	case *vnodeProxy, *replyTable, *heartbeat:
+	case *vnodeProxy, *replyTable, *heartbeat, *repairDesk, *inboxDesk:
 		return true
 	}
 	return false
@@ -290,10 +311,27 @@ func (n *Node) makeProxies(size int) {
 }
 
 // openOwned starts the vnodes of the partitions that the ring gives this node.
-func (n *Node) openOwned() {
+// Founding says that this is the first ring there has been.
+func (n *Node) openOwned(founding bool) {
 	for p := range n.view.Load().ring.Owned(n.name) {
 		for _, proxies := range n.proxies {
-			proxies[p].open()
+			proxies[p].open(founding)
+		}
+	}
+}
+
+// assume tells the vnodes what they are by r. Those of which nothing has changed
+// since the ring old need not know, unless they recover: their sources may have.
+func (n *Node) assume(old, r *ring.Ring) {
+	for _, proxies := range n.proxies {
+		for _, p := range proxies {
+			report := p.report.Load()
+			before, moved := old.Transfer(p.partition)
+			after, moves := r.Transfer(p.partition)
+			same := old.Owner(p.partition) == r.Owner(p.partition) && before == after && moved == moves
+			if report != nil && (!same || len(report.needs) > 0 || p.assuming.Load() != 0) {
+				p.assume(r)
+			}
 		}
 	}
 }
@@ -355,6 +393,7 @@ func (n *Node) Shutdown(ctx context.Context) error {
 
 func (n *Node) shutdown(ctx context.Context) error {
 	n.draining.Store(true)
+	n.inboxes.close()
 	drained := n.drain(ctx)
 	deregistered := n.config.Membership.Deregister(ctx)
 	n.stopping.Store(true)

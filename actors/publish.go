@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/torc-io/torc/membership"
 	"github.com/torc-io/torc/ring"
@@ -28,30 +29,42 @@ func (n *Node) Commit(ctx context.Context, p *ring.Plan) error {
 	})
 }
 
-// Leave makes this node leave the cluster: it hands off all that it owns, and
-// Leave returns when it owns nothing. The node still runs, and should be shut
-// down; the claimant then removes it from the ring. If ctx ends first, the leave
-// goes on; joining again calls it off.
+// HasLeft says whether the node is no member any more, or about to be removed, and
+// holds nothing that belongs to another one.
+func (n *Node) HasLeft() bool {
+	m, known := n.Ring().Member(n.name)
+	return (!known || m.Status == ring.Exiting) && n.holdings().foreign == 0
+}
+
+// Leave makes this node leave the cluster: it hands off all that it owns or holds
+// for others, and Leave returns when it has nothing. The node still runs, and
+// should be shut down; the claimant then removes it from the ring. If ctx ends
+// first, the leave goes on, and may be waited for again; joining calls it off.
 func (n *Node) Leave(ctx context.Context) error {
 	if err := n.keeper.change(ctx, n.withoutSelf); err != nil {
 		return fmt.Errorf("leave: %w", err)
 	}
-	for {
-		v := n.view.Load()
-		m, known := v.ring.Member(n.name)
-		if !known || m.Status == ring.Exiting {
-			return nil
-		}
+	tick := time.NewTicker(leavePoll)
+	defer tick.Stop()
+	for !n.HasLeft() {
 		select {
-		case <-v.replaced:
+		case <-tick.C:
 		case <-ctx.Done():
-			return fmt.Errorf("leave: %d transfers are still pending: %w", len(v.ring.Transfers()), context.Cause(ctx))
+			return fmt.Errorf("leave: %d transfers are still pending: %w", len(n.Transfers()), context.Cause(ctx))
 		}
 	}
+	return nil
 }
 
-// withoutSelf plans the leave on whatever ring there is.
+// leavePoll is how often Leave looks; people and scripts wait for it.
+const leavePoll = 20 * time.Millisecond
+
+// withoutSelf plans the leave on whatever ring there is. One that is under way
+// goes on.
 func (n *Node) withoutSelf(r *ring.Ring) (*ring.Ring, error) {
+	if m, known := r.Member(n.name); known && (m.Status == ring.Leaving || m.Status == ring.Exiting) {
+		return r, nil
+	}
 	plan, err := r.Plan(ring.Leave(n.name))
 	if err != nil {
 		return nil, err
@@ -70,6 +83,9 @@ func (k *ringKeeper) change(ctx context.Context, next func(*ring.Ring) (*ring.Ri
 		before, err := decodeRing(current.Data)
 		if err != nil {
 			return nil, err
+		}
+		if mine := k.node.Ring(); before.ClusterID() == mine.ClusterID() && before.Epoch() < mine.Epoch() {
+			return nil, fmt.Errorf("the store has the ring of epoch %d, and this node that of %d; it is put back", before.Epoch(), mine.Epoch())
 		}
 		return next(before)
 	})

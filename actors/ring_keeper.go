@@ -180,6 +180,10 @@ func (k *ringKeeper) restore(ctx context.Context, current membership.Document) e
 	return nil
 }
 
+// foundingEpoch is that of the first ring of a cluster: nobody can have written
+// anything, so its owners' empty vnodes lack nothing.
+const foundingEpoch ring.Epoch = 1
+
 // adopt makes r the ring of this node, unless it has that one or a newer one. A
 // node never goes back to a lower epoch, nor over to another cluster.
 func (k *ringKeeper) adopt(r *ring.Ring) error {
@@ -195,12 +199,17 @@ func (k *ringKeeper) adopt(r *ring.Ring) error {
 		return nil
 	}
 	v := newView(r, k.node.name, old)
+	if old != nil {
+		k.node.assume(old.ring, r) // before anybody acts by r
+	}
 	k.node.view.Store(v)
 	if old != nil {
+		k.node.assume(old.ring, r) // also a vnode that was opened meanwhile
 		close(old.replaced)
 	}
 	k.node.heartbeat.setPeers(v)
-	k.node.openOwned()
+	k.node.arrears.keep(k.node, v)
+	k.node.openOwned(old == nil && r.Epoch() == foundingEpoch)
 	k.node.late.arrived(r.Epoch())
 	k.node.mover.wake()
 	k.node.logger.Info("adopted a ring", "epoch", r.Epoch(), "members", len(r.Members()))

@@ -28,6 +28,9 @@ type Quorum struct {
 type Service struct {
 	Name   string
 	Quorum Quorum
+	// Stateless says that its vnodes hold no items: there is nothing to move, to
+	// recover or to return, and any node can stand in for any other.
+	Stateless bool
 	// Open makes the vnode of one partition on one node. It runs on the
 	// vnode's own turn, before its first command, and may take long.
 	Open func(context.Context, Host) (handoff.Stateful, error)
@@ -76,6 +79,9 @@ func (s *Service) Validate() error {
 	return nil
 }
 
+// reads says whether a method reads what a vnode holds.
+func (s *Service) reads(m *Method) bool { return m.Kind == coordinator.Read && !s.Stateless }
+
 // Add registers a method. Two of one name are a programmer's error.
 func (s *Service) Add(m *Method) error {
 	if _, taken := s.methods[m.Name]; taken {
@@ -119,4 +125,27 @@ type Host struct {
 	Node      ring.NodeName
 	// Logger has the service and the partition among its attributes.
 	Logger *slog.Logger
+
+	node *Node
+}
+
+// Push sends a message to an inbox: at most once, in order for each node that
+// sends, while the connection lives, and without waiting. An error means that it
+// will not arrive. No error does not mean that it will: who must know, watches
+// the inbox.
+func (h Host) Push(to Address, m proto.Message) error {
+	if h.node == nil {
+		return fmt.Errorf("%w: this vnode is on no node", ErrUnreachable)
+	}
+	return h.node.Push(to, m)
+}
+
+// Watch calls gone, once and on a goroutine of its own, when an inbox is not there
+// any more: closed, or its node down or no member. It may find out late, at the
+// next message to the inbox. Stop ends the interest, as a vnode that closes should.
+func (h Host) Watch(a Address, gone func()) (stop func()) {
+	if h.node == nil {
+		return func() {}
+	}
+	return h.node.Watch(a, gone)
 }

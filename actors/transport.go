@@ -47,6 +47,15 @@ type Transport interface {
 	// when heartbeats say that the peer hangs. Broken is called for it.
 	Disconnect(address string)
 
+	// HandoffAddress returns where this node takes handoffs, for its peers to
+	// know. It is called after Start.
+	HandoffAddress() string
+
+	// OpenHandoff opens a stream for one transfer, on a connection to the peer
+	// that commands do not share. It ends with ctx. The peer has [Policy].Handoff
+	// serve the other end.
+	OpenHandoff(ctx context.Context, to HandoffPeer) (HandoffOut, error)
+
 	// Stop ends all connections and drops what is queued: stop asking and
 	// answering first. No message is delivered, and Broken is not called, once
 	// Stop has returned nil. It must not be called from a delivery or from Broken.
@@ -65,6 +74,10 @@ type Policy struct {
 	// Broken is called once for each connection to a peer that ended or could
 	// not be made, after Send has begun to refuse messages for that address.
 	Broken func(address string)
+	// Handoff serves a transfer from a peer until it returns, and its error is
+	// told to the peer. The name is that in the peer's certificate, "" without
+	// TLS. Unlike the others it may block.
+	Handoff func(ctx context.Context, peer string, in HandoffIn) error
 	// Rejected counts what was refused, by reason.
 	Rejected func(reason string)
 	// Logger takes a line when a connection ends, and one in a while when
@@ -82,6 +95,9 @@ func (p Policy) withDefaults() Policy {
 	}
 	if p.Broken == nil {
 		p.Broken = func(string) {}
+	}
+	if p.Handoff == nil {
+		p.Handoff = func(context.Context, string, HandoffIn) error { return ErrUnreachable }
 	}
 	if p.Rejected == nil {
 		p.Rejected = func(string) {}
@@ -135,6 +151,9 @@ var wireTypes = typesOf(
 	(*transportpb.Reply)(nil),
 	(*transportpb.Heartbeat)(nil),
 	(*transportpb.HeartbeatAck)(nil),
+	(*transportpb.RepairRequest)(nil),
+	(*transportpb.Push)(nil),
+	(*transportpb.Gone)(nil),
 )
 
 func typesOf(messages ...proto.Message) map[string]protoreflect.MessageType {
@@ -177,9 +196,15 @@ func encodable(msg proto.Message) error {
 	case *transportpb.Reply:
 		ok = m != nil && utf8.ValidString(m.GetNode()) && utf8.ValidString(m.GetError())
 	case *transportpb.Heartbeat:
-		ok = m != nil && utf8.ValidString(m.GetNode())
+		ok = m != nil && utf8.ValidString(m.GetNode()) && utf8.ValidString(m.GetHandoff())
 	case *transportpb.HeartbeatAck:
+		ok = m != nil && utf8.ValidString(m.GetNode()) && utf8.ValidString(m.GetHandoff())
+	case *transportpb.RepairRequest:
 		ok = m != nil && utf8.ValidString(m.GetNode())
+	case *transportpb.Push:
+		ok = m != nil && utf8.ValidString(m.GetInbox())
+	case *transportpb.Gone:
+		ok = m != nil && utf8.ValidString(m.GetNode()) && utf8.ValidString(m.GetInbox())
 	default:
 		return fmt.Errorf("%w: %T does not cross the wire; wrap it in a Command or a Reply", ErrInvalid, msg)
 	}

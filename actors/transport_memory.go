@@ -26,9 +26,10 @@ var errNobodyThere = errors.New("nobody listens there")
 // likes, as it may after decoding, and the race detector finds a sender that
 // changes what it has sent.
 type Network struct {
-	mu    sync.Mutex
-	nodes map[string]*memory
-	cut   map[route]bool
+	mu       sync.Mutex
+	nodes    map[string]*memory
+	cut      map[route]bool
+	handoffs map[*memoryHandoff]bool // that are served
 
 	delay atomic.Int64 // a time.Duration
 }
@@ -38,7 +39,9 @@ type route struct{ from, to string }
 
 // NewNetwork returns a network without nodes and faults.
 func NewNetwork() *Network {
-	return &Network{nodes: make(map[string]*memory), cut: make(map[route]bool)}
+	return &Network{
+		nodes: make(map[string]*memory), cut: make(map[route]bool), handoffs: make(map[*memoryHandoff]bool),
+	}
 }
 
 // Transport returns a transport for a node whose address on the network is name.
@@ -46,7 +49,8 @@ func NewNetwork() *Network {
 func (n *Network) Transport(name string) Transport { return &memory{network: n, name: name} }
 
 // Cut makes messages from one node to another vanish silently, those that are on
-// their way too. The other direction goes on.
+// their way too. The other direction goes on. The stream of a transfer that lost
+// one delivers no more in that direction, even after Heal.
 func (n *Network) Cut(from, to string) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -60,9 +64,12 @@ func (n *Network) Heal(from, to string) {
 	delete(n.cut, route{from, to})
 }
 
-// Break ends the connections between two nodes. Both are told, even one that had
-// sent nothing; they may connect again.
+// Break ends the connections between two nodes, and the streams of transfers.
+// Both are told, even one that had sent nothing; they may connect again.
 func (n *Network) Break(a, b string) {
+	n.mu.Lock()
+	n.hangUp(a, b)
+	n.mu.Unlock()
 	for _, r := range []route{{a, b}, {b, a}} {
 		if node := n.node(r.from); node != nil && !node.lanes.fail(r.to, errClosedByPeer) {
 			node.policy.Broken(r.to)
@@ -102,6 +109,7 @@ func (n *Network) leave(m *memory) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	delete(n.nodes, m.name)
+	n.hangUp(m.name, "")
 	for _, other := range n.nodes {
 		other.lanes.fail(m.name, errClosedByPeer)
 	}
@@ -118,6 +126,8 @@ type memory struct {
 	// so that none is when Stop has returned. It guards closed.
 	deliveries sync.RWMutex
 	closed     bool
+
+	handlers sync.WaitGroup // of transfers to this node
 }
 
 var _ Transport = (*memory)(nil)
@@ -145,6 +155,14 @@ func (m *memory) Send(to, sender *actor.PID, msg proto.Message) error {
 	return m.send(parcel{target: to, sender: sender, msg: msg})
 }
 
+// HandoffAddress implements [Transport].
+func (m *memory) HandoffAddress() string { return m.name }
+
+// OpenHandoff implements [Transport].
+func (m *memory) OpenHandoff(ctx context.Context, to HandoffPeer) (HandoffOut, error) {
+	return m.openHandoff(ctx, to)
+}
+
 // Stop implements [Transport].
 func (m *memory) Stop(ctx context.Context) error {
 	if !m.end() {
@@ -154,7 +172,7 @@ func (m *memory) Stop(ctx context.Context) error {
 	m.deliveries.Lock()
 	m.closed = true
 	m.deliveries.Unlock()
-	return m.lanes.close(ctx)
+	return errors.Join(m.lanes.close(ctx), finish(ctx, m.handlers.Wait))
 }
 
 // carry takes messages to the node at the other end of a lane.
@@ -180,10 +198,11 @@ func (m *memory) carry(l *lane) {
 
 // waitUntil returns at due, or false if ctx ended before.
 func waitUntil(ctx context.Context, due time.Time) bool {
-	if due.IsZero() {
+	wait := time.Until(due)
+	if due.IsZero() || wait <= 0 { // a timer that has expired when it is made crashes go1.26 under -race in synctest
 		return ctx.Err() == nil
 	}
-	timer := time.NewTimer(time.Until(due))
+	timer := time.NewTimer(wait)
 	defer timer.Stop()
 	select {
 	case <-timer.C:

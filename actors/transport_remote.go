@@ -62,6 +62,9 @@ type RemoteConfig struct {
 	Listen string
 	// Advertise is the host:port by which peers reach Listen, if that differs.
 	Advertise string
+	// Handoff is the host:port for handoffs from peers; by default a free port on
+	// the host of Listen. Peers reach it on the host of Advertise.
+	Handoff string
 	// Name is the node's own, which its certificate must have; it is of no use
 	// without TLS.
 	Name string
@@ -87,10 +90,11 @@ type RemoteConfig struct {
 type Remote struct {
 	life
 
-	config  RemoteConfig
-	guard   *guard // set by Start
-	server  *grpc.Server
-	serving chan struct{} // closed when server has ended
+	config   RemoteConfig
+	guard    *guard // set by Start
+	server   *grpc.Server
+	serving  chan struct{} // closed when server has ended
+	handoffs *handoffs     // set by Start
 }
 
 var _ Transport = (*Remote)(nil)
@@ -106,7 +110,7 @@ func (t *Remote) Start(system *actor.ActorSystem, p Policy) (address string, err
 		if err != nil {
 			return err
 		}
-		listener, err := t.config.listen(p.Logger)
+		listener, bulk, err := t.config.listen(p.Logger)
 		if err != nil {
 			return err
 		}
@@ -118,6 +122,7 @@ func (t *Remote) Start(system *actor.ActorSystem, p Policy) (address string, err
 		system.ProcessRegistry.Address = t.address
 		routeThrough(system, t)
 		t.serve(listener)
+		t.handoffs = newHandoffs(t.guard, t.address, bulk, t.config.handoffAddress(bulk))
 		return nil
 	})
 	return t.address, err
@@ -125,17 +130,16 @@ func (t *Remote) Start(system *actor.ActorSystem, p Policy) (address string, err
 
 // check refuses what no port can be opened for, or none should.
 func (c RemoteConfig) check() error {
-	host, _, err := net.SplitHostPort(c.Listen)
-	ip := net.ParseIP(host)
-	switch {
-	case err != nil:
-		return fmt.Errorf("actors: listen on %q: %w; use host:port, such as 127.0.0.1:7000", c.Listen, err)
-	case c.TLS != nil && c.Insecure:
+	if err := c.checkPort(c.Listen); err != nil {
+		return err
+	}
+	if err := c.checkPort(c.handoff()); err != nil {
+		return err
+	}
+	if c.TLS != nil && c.Insecure {
 		return errors.New("actors: both TLS and Insecure are set: nothing of TLS can be left out, so choose one")
-	case c.TLS == nil && !c.Insecure && host != "localhost" && !ip.IsLoopback():
-		return fmt.Errorf("actors: listen on %s: refused off loopback without TLS, since whoever reaches the port would be taken for a member: "+
-			"set TLS (--tls-ca, --tls-cert and --tls-key), or Insecure (--insecure) where all who reach it are trusted", c.Listen)
-	case c.Advertise == "":
+	}
+	if c.Advertise == "" {
 		return nil
 	}
 	if host, port, err := net.SplitHostPort(c.Advertise); err != nil || host == "" || port == "" {
@@ -144,18 +148,43 @@ func (c RemoteConfig) check() error {
 	return nil
 }
 
-// listen opens the port.
-func (c RemoteConfig) listen(logger *slog.Logger) (net.Listener, error) {
+// checkPort does so for one address.
+func (c RemoteConfig) checkPort(address string) error {
+	host, _, err := net.SplitHostPort(address)
+	if err != nil {
+		return fmt.Errorf("actors: listen on %q: %w; use host:port, such as 127.0.0.1:7000", address, err)
+	}
+	if c.TLS == nil && !c.Insecure && host != "localhost" && !net.ParseIP(host).IsLoopback() {
+		return fmt.Errorf("actors: listen on %s: refused off loopback without TLS, since whoever reaches the port would be taken for a member: "+
+			"set TLS (--tls-ca, --tls-cert and --tls-key), or Insecure (--insecure) where all who reach it are trusted", address)
+	}
+	return nil
+}
+
+// listen opens the ports for commands and for handoffs.
+func (c RemoteConfig) listen(logger *slog.Logger) (commands, handoffs net.Listener, err error) {
 	if err := c.check(); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	if c.Insecure {
-		logger.Warn("the port for peers takes everyone for a member who says so, and encrypts nothing", slog.String("listen", c.Listen))
+		logger.Warn("the ports for peers take everyone for a member who says so, and encrypt nothing",
+			slog.String("listen", c.Listen), slog.String("handoff", c.handoff()))
 	}
+	if commands, err = listenOn(c.Listen); err != nil {
+		return nil, nil, err
+	}
+	if handoffs, err = listenOn(c.handoff()); err != nil {
+		_ = commands.Close() // nobody has used it
+		return nil, nil, err
+	}
+	return commands, handoffs, nil
+}
+
+func listenOn(address string) (net.Listener, error) {
 	var config net.ListenConfig
-	listener, err := config.Listen(context.Background(), "tcp", c.Listen)
+	listener, err := config.Listen(context.Background(), "tcp", address)
 	if err != nil {
-		return nil, fmt.Errorf("actors: listen on %s: %w; stop what uses it, or choose another port", c.Listen, err)
+		return nil, fmt.Errorf("actors: listen on %s: %w; stop what uses it, or choose another port", address, err)
 	}
 	return listener, nil
 }
@@ -213,6 +242,17 @@ func (t *Remote) Send(to, sender *actor.PID, msg proto.Message) error {
 	return t.send(parcel{target: to, sender: sender, msg: msg})
 }
 
+// HandoffAddress implements [Transport].
+func (t *Remote) HandoffAddress() string { return t.handoffs.address }
+
+// OpenHandoff implements [Transport].
+func (t *Remote) OpenHandoff(ctx context.Context, to HandoffPeer) (HandoffOut, error) {
+	if !t.running.Load() {
+		return nil, fmt.Errorf("actors: handoff to %s at %s: %w", to.Name, to.Address, ErrStopping)
+	}
+	return t.handoffs.open(ctx, to)
+}
+
 // Stop implements [Transport]. It takes two seconds at most.
 func (t *Remote) Stop(ctx context.Context) error {
 	if !t.end() {
@@ -221,6 +261,7 @@ func (t *Remote) Stop(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, stopTimeout)
 	defer cancel()
 	return errors.Join(
+		t.handoffs.close(ctx),
 		t.lanes.close(ctx),
 		finish(ctx, func() {
 			t.server.Stop()

@@ -2,8 +2,10 @@ package actors
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -57,7 +59,11 @@ type wireNode struct {
 	inbox    inbox
 	broken   chan string
 	rejected chan string
+	handoff  atomic.Pointer[handoffHandler] // nil refuses
 }
+
+// handoffHandler is a [Policy].Handoff.
+type handoffHandler func(ctx context.Context, peer string, in HandoffIn) error
 
 // The processes of a wireNode. Peers may address the first two.
 const (
@@ -94,6 +100,12 @@ func newNodeAmong(t testing.TB, transport Transport, peer func(string) (string, 
 		Peer:     peer,
 		Broken:   func(address string) { offer(n.broken, address) },
 		Rejected: func(reason string) { offer(n.rejected, reason) },
+		Handoff: func(ctx context.Context, peer string, in HandoffIn) error {
+			if handler := n.handoff.Load(); handler != nil {
+				return (*handler)(ctx, peer, in)
+			}
+			return errors.New("no handler")
+		},
 	})
 	if err != nil {
 		t.Fatal(err)

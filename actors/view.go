@@ -28,6 +28,10 @@ type peer struct {
 	address string
 	// alive is set by the heartbeat loop alone.
 	alive atomic.Bool
+	// epoch is that of the ring it was last heard to have, and handoff where it
+	// takes handoffs.
+	epoch   atomic.Uint64
+	handoff atomic.Pointer[string]
 	// pending counts the commands sent to it that neither were answered nor
 	// gave up waiting.
 	pending atomic.Int64

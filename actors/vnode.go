@@ -11,6 +11,7 @@ import (
 	"github.com/asynkron/protoactor-go/actor"
 	"google.golang.org/protobuf/proto"
 
+	"github.com/torc-io/torc/coordinator"
 	"github.com/torc-io/torc/handoff"
 	transportpb "github.com/torc-io/torc/proto/torc/transport/v1"
 	"github.com/torc-io/torc/ring"
@@ -28,6 +29,16 @@ type vnode struct {
 	service   *Service
 	partition ring.Partition
 
+	proxy *vnodeProxy
+
+	// standing is what the vnode is to its partition, and outgoing the transfer
+	// that wants to know of its writes; nil if there is none.
+	standing handoff.Standing
+	outgoing *outgoing
+	giving   *outgoing  // has brought all to the new owner, which has yet to say that it serves; or nil
+	yielded  ring.Epoch // when the node ceased to own the partition; 0 if it never did
+	retired  bool       // it has dropped its items, and ends
+
 	// state is the user's vnode; nil before Started, and if opening it failed.
 	state handoff.Stateful
 	// openErr is why state is nil, and triedAt when it was found out.
@@ -44,7 +55,7 @@ var _ actor.Actor = (*vnode)(nil)
 func (v *vnode) Receive(ctx actor.Context) {
 	switch m := ctx.Message().(type) {
 	case *command:
-		v.node.reply(ctx.Sender(), v.execute(m))
+		v.take(m, ctx.Sender())
 	case *visit:
 		m.run(v)
 		close(m.done)
@@ -55,23 +66,59 @@ func (v *vnode) Receive(ctx actor.Context) {
 	}
 }
 
-// execute runs a command's handler, unless it is too late or the vnode is not
-// there, and makes the reply.
-func (v *vnode) execute(c *command) *Reply {
+// take executes a command and replies, unless a transfer replies later.
+func (v *vnode) take(c *command, sender *actor.PID) {
+	reply, ran := v.execute(c)
+	if ran && c.method.Kind == coordinator.Write && !v.service.Stateless && v.wrote(c, heldReply{to: sender, reply: reply}) {
+		return
+	}
+	v.node.reply(sender, reply)
+}
+
+// execute runs a command's handler, unless it is too late or not for this vnode,
+// and makes the reply. It says whether the handler ran.
+func (v *vnode) execute(c *command) (reply *Reply, ran bool) {
 	if v.state == nil && time.Since(v.triedAt) >= reopenAfter {
 		v.open()
 	}
 	if v.state == nil {
-		return v.refuse(transportpb.Code_CODE_UNAVAILABLE, v.openErr.Error())
+		return v.refuse(transportpb.Code_CODE_UNAVAILABLE, v.openErr.Error()), false
 	}
-	if !time.Now().Before(c.deadline) {
-		return v.refuse(transportpb.Code_CODE_EXPIRED, "")
+	now := time.Now()
+	if !now.Before(c.deadline) {
+		return v.refuse(transportpb.Code_CODE_EXPIRED, ""), false
+	}
+	if code := v.admit(c, now); code != transportpb.Code_CODE_OK {
+		return v.refuse(code, ""), false
 	}
 	message, err := v.handle(c)
 	if err != nil {
-		return v.refuse(failureCode(err), err.Error())
+		reply = v.refuse(failureCode(err), err.Error())
+	} else {
+		reply = v.answer(transportpb.Code_CODE_OK, message, "")
 	}
-	return v.answer(transportpb.Code_CODE_OK, message, "")
+	reply.Behind = v.behind(c)
+	return reply, true
+}
+
+// behind says whether a read may have missed a write that a fallback holds.
+func (v *vnode) behind(c *command) bool {
+	return v.service.reads(c.method) && v.standing.Owner() && v.proxy.behind.Load()
+}
+
+// admit has the vnode's standing decide on a command. A node that was stopped, and
+// has yet to hear from the others, answers no reads: it may even have been given up,
+// and its partitions have other owners.
+func (v *vnode) admit(c *command, now time.Time) transportpb.Code {
+	switch {
+	case v.retired:
+		return transportpb.Code_CODE_STOPPING
+	case v.node.heartbeat.stopped(now) && v.service.reads(c.method) && v.standing.Owner():
+		return transportpb.Code_CODE_RECOVERING
+	case v.standing.Whole():
+		return transportpb.Code_CODE_OK // the common case
+	}
+	return admissionCodes[v.standing.Admit(v.service.reads(c.method), c.key(), c.fallback)]
 }
 
 // handle calls the user's handler.
@@ -131,6 +178,7 @@ func (v *vnode) open() {
 		Partition: v.partition,
 		Node:      v.node.name,
 		Logger:    v.node.logger.With("service", v.service.Name, "partition", v.partition),
+		node:      v.node,
 	})
 	if v.openErr != nil {
 		v.state = nil

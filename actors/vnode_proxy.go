@@ -1,6 +1,7 @@
 package actors
 
 import (
+	"context"
 	"fmt"
 	"sync"
 	"sync/atomic"
@@ -8,7 +9,7 @@ import (
 
 	"github.com/asynkron/protoactor-go/actor"
 
-	"github.com/torc-io/torc/coordinator"
+	"github.com/torc-io/torc/handoff"
 	transportpb "github.com/torc-io/torc/proto/torc/transport/v1"
 	"github.com/torc-io/torc/ring"
 )
@@ -24,10 +25,24 @@ type vnodeProxy struct {
 	service   *Service
 	partition ring.Partition
 
-	active atomic.Pointer[vnodeHandle] // nil while there is no vnode, or it is moving
-	mu     sync.Mutex                  // serialises opening, moving and closing
-	opened uint64                      // guarded by mu: how many vnodes there were
-	moving *moving                     // guarded by mu: nil unless ownership is about to change
+	// serving is the vnode while it is the owner's and commands go straight to
+	// it. It is nil while there is none, while the partition is about to move,
+	// and on a node that does not own it.
+	serving atomic.Pointer[vnodeHandle]
+	// report is what the vnode last told about itself, for those who look at many.
+	report atomic.Pointer[vnodeReport]
+	// assuming is how many rings the vnode has yet to hear of; until then its report
+	// is of the past.
+	assuming atomic.Int64
+	// foreign is how many items the vnode holds for other owners.
+	foreign atomic.Int64
+	// behind says that a fallback holds writes that the vnode does not have.
+	behind atomic.Bool
+
+	mu     sync.Mutex   // serialises opening, moving and closing
+	handle *vnodeHandle // guarded by mu: the vnode, whatever it is to the partition
+	opened uint64       // guarded by mu: how many vnodes there were
+	moving *moving      // guarded by mu: nil unless ownership is about to change
 }
 
 // vnodeHandle is a running vnode.
@@ -41,6 +56,27 @@ type vnodeHandle struct {
 // end stops the vnode's actor. A second stop would be a dead letter.
 func (h *vnodeHandle) end(system *actor.ActorSystem) {
 	h.ending.Do(func() { system.Root.Stop(h.pid) })
+}
+
+// post has the vnode run a function on its own turn, before any more commands.
+func (h *vnodeHandle) post(run func(*vnode)) *visit {
+	v := &visit{run: run, done: make(chan struct{})}
+	h.mailbox.PostUserMessage(v)
+	return v
+}
+
+// visit is post for a caller that waits until it has happened. It gives up when
+// ctx ends, as when a handler never returns, or when the vnode has ended.
+func (h *vnodeHandle) visit(ctx context.Context, run func(*vnode)) error {
+	v := h.post(run)
+	select {
+	case <-v.done:
+		return nil
+	case <-h.vnode.stopped:
+		return ErrStopping
+	case <-ctx.Done():
+		return fmt.Errorf("wait for the vnode's turn: %w", context.Cause(ctx))
+	}
 }
 
 var _ actor.Process = (*vnodeProxy)(nil)
@@ -80,70 +116,104 @@ func (p *vnodeProxy) acceptRemote(sender *actor.PID, w *transportpb.Command) {
 	p.accept(envelope(c, sender), c)
 }
 
-// accept passes a command to the vnode, or does what else is right for it.
+// accept passes a command to the vnode, or does what else handoff.Route says.
 func (p *vnodeProxy) accept(e *actor.MessageEnvelope, c *command) {
-	if h := p.active.Load(); h != nil {
-		h.mailbox.PostUserMessage(e)
+	if h := p.serving.Load(); h != nil {
+		h.mailbox.PostUserMessage(e) // the common case
 		return
 	}
-	if p.hold(e) {
-		return
-	}
-	switch code := p.admit(c); code {
-	case transportpb.Code_CODE_OK:
+	switch p.route(c) {
+	case handoff.Deliver:
 		p.deliver(e)
-	case transportpb.Code_CODE_NOT_OWNER:
-		p.redirect(e, c)
-	default:
-		p.answer(e, code)
+	case handoff.Hold:
+		if !p.hold(e) {
+			p.accept(e, c)
+		}
+	case handoff.CatchUp:
+		p.catchUp(e, c)
+	case handoff.PassOn:
+		p.passOn(e, c)
+	case handoff.Nothing:
+		p.answer(e, transportpb.Code_CODE_NOT_FOUND)
+	case handoff.Refuse:
+		p.answer(e, p.refusalCode())
 	}
 }
 
-// deliver opens the vnode for a command that may.
+// route asks handoff what becomes of a command.
+func (p *vnodeProxy) route(c *command) handoff.Route {
+	v := p.node.view.Load()
+	place := handoff.Place{Owned: v.ring.Owner(p.partition) == p.node.name, Epoch: v.ring.Epoch()}
+	p.mu.Lock()
+	place.Vnode, place.Moving = p.handle != nil, p.moving != nil
+	place.Undecided = place.Moving && p.moving.undecided
+	p.mu.Unlock()
+	return handoff.Call{
+		Read: p.service.reads(c.method), Fallback: c.fallback, Forwarded: c.passedOn, Epoch: c.epoch,
+	}.At(place)
+}
+
+// refusalCode says why a command is refused here: the coordinator is told that
+// there is no vnode, or that nobody knows whose it is.
+func (p *vnodeProxy) refusalCode() transportpb.Code {
+	if p.owned() {
+		return transportpb.Code_CODE_UNAVAILABLE
+	}
+	return transportpb.Code_CODE_NOT_OWNER
+}
+
+// deliver opens the vnode for a command that may. If the partition has begun to
+// move meanwhile, the command waits after all.
 func (p *vnodeProxy) deliver(e *actor.MessageEnvelope) {
-	if h := p.open(); h != nil {
+	if h := p.open(false); h != nil {
 		h.mailbox.PostUserMessage(e)
 		return
 	}
-	if !p.hold(e) {
+	if p.node.stopping.Load() || !p.hold(e) {
 		p.answer(e, transportpb.Code_CODE_STOPPING)
 	}
 }
 
-// admit decides whether a command may open the vnode. An empty vnode must never
-// speak for a partition that lives elsewhere: only the owner, and a fallback
-// that takes a write, open one. A fallback without a vnode has nothing to read.
-func (p *vnodeProxy) admit(c *command) transportpb.Code {
-	switch {
-	case p.node.view.Load().ring.Owner(p.partition) == p.node.name:
-		return transportpb.Code_CODE_OK
-	case !c.fallback:
-		return transportpb.Code_CODE_NOT_OWNER
-	case c.method.Kind == coordinator.Read:
-		return transportpb.Code_CODE_NOT_FOUND
-	default:
-		return transportpb.Code_CODE_OK
-	}
+// owned says whether this node owns the partition, by the ring in use.
+func (p *vnodeProxy) owned() bool { return p.node.Ring().Owner(p.partition) == p.node.name }
+
+// current returns the vnode, or nil.
+func (p *vnodeProxy) current() *vnodeHandle {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.handle
 }
 
 // open returns the running vnode, and starts it if there is none. It returns
-// nil while the node is stopping or the partition is moving.
-func (p *vnodeProxy) open() *vnodeHandle {
+// nil while the node is stopping or the partition is moving. Founding says that
+// nobody has ever written to the partition, so that an empty vnode is whole.
+func (p *vnodeProxy) open(founding bool) *vnodeHandle {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if h := p.active.Load(); h != nil {
-		return h
-	}
-	if p.node.stopping.Load() || p.moving != nil {
+	if p.moving != nil || p.node.stopping.Load() {
 		return nil
 	}
+	if p.handle == nil {
+		p.handle = p.start(founding)
+	}
+	if p.owned() {
+		p.serving.Store(p.handle)
+	}
+	return p.handle
+}
+
+// start makes a vnode, with its standing by the ring in use. The caller holds mu.
+func (p *vnodeProxy) start(founding bool) *vnodeHandle {
 	h := &vnodeHandle{
-		vnode:   &vnode{node: p.node, service: p.service, partition: p.partition, stopped: make(chan struct{})},
+		vnode:   &vnode{node: p.node, service: p.service, partition: p.partition, proxy: p, stopped: make(chan struct{})},
 		mailbox: newMailbox(p.node.config.MailboxCommands, p.node.config.MailboxBytes, p.turnAway),
 	}
+	if founding {
+		h.vnode.standing.Found()
+	}
+	h.vnode.assume(p.node.Ring())
 	p.opened++
 	h.pid = p.spawn(h)
-	p.active.Store(h)
 	return h
 }
 
@@ -161,22 +231,61 @@ func (p *vnodeProxy) spawn(h *vnodeHandle) *actor.PID {
 	return pid
 }
 
+// assume tells the vnode, if there is one, what it is to the partition by r. It
+// is called before the node uses r, so that nobody who knows r finds a vnode that
+// does not.
+func (p *vnodeProxy) assume(r *ring.Ring) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if r.Owner(p.partition) != p.node.name {
+		p.serving.Store(nil)
+	}
+	if p.handle != nil {
+		p.assuming.Add(1)
+		p.handle.post(func(v *vnode) {
+			v.assume(r)
+			p.assuming.Add(-1)
+		})
+	}
+}
+
+// discardWithin bounds the wait for the turn of a vnode that is to end. If it does
+// not come, there is another time.
+const discardWithin = 100 * time.Millisecond
+
+// discard ends a vnode that nobody needs, with what it holds.
+func (p *vnodeProxy) discard(ctx context.Context, h *vnodeHandle) {
+	ctx, cancel := context.WithTimeout(ctx, discardWithin)
+	defer cancel()
+	useless := false
+	err := h.visit(ctx, func(v *vnode) { useless = v.retire() })
+	if err != nil || !useless {
+		return
+	}
+	p.mu.Lock()
+	if p.handle == h {
+		p.handle = nil
+		p.serving.Store(nil)
+		p.report.Store(nil)
+	}
+	p.mu.Unlock()
+	h.mailbox.Close(transportpb.Code_CODE_STOPPING)
+	h.end(p.node.system)
+}
+
 // close ends the vnode, if there is one, and answers what waits for it. It
 // returns a channel that closes when the vnode is gone.
 func (p *vnodeProxy) close(code transportpb.Code) <-chan struct{} {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	h := p.active.Load()
-	if p.moving != nil {
-		h = p.moving.vnode
-	}
+	h := p.handle
 	if h == nil {
 		gone := make(chan struct{})
 		close(gone)
 		return gone
 	}
 	h.mailbox.Close(code)
-	p.active.Store(nil)
+	p.serving.Store(nil)
 	h.end(p.node.system)
 	return h.vnode.stopped
 }
@@ -184,11 +293,8 @@ func (p *vnodeProxy) close(code transportpb.Code) <-chan struct{} {
 // turnAway takes what the vnode's mailbox does not: commands that it has no room
 // for, and those that wait while the partition changes its owner.
 func (p *vnodeProxy) turnAway(e *actor.MessageEnvelope, code transportpb.Code) {
-	if code == codeMoving && p.hold(e) {
-		return
-	}
 	if code == codeMoving {
-		p.accept(e, e.Message.(*command)) // the move is over
+		p.accept(e, e.Message.(*command)) // to be held, unless the move is over
 		return
 	}
 	p.answer(e, code)
@@ -204,4 +310,12 @@ func (p *vnodeProxy) answer(e *actor.MessageEnvelope, code transportpb.Code) {
 
 func (p *vnodeProxy) refusal(code transportpb.Code) *Reply {
 	return &Reply{Partition: p.partition, Node: p.node.name, Code: code, Epoch: p.node.epoch()}
+}
+
+// sources returns whom the vnode would recover from.
+func (p *vnodeProxy) sources(r *ring.Ring) []handoff.Source {
+	if p.service.Stateless {
+		return nil
+	}
+	return handoff.Sources(r, p.partition, p.service.Quorum.N)
 }

@@ -22,6 +22,7 @@ var sentinels = []error{
 	torc.ErrNotFound, torc.ErrInvalid, torc.ErrQuorum, torc.ErrFailed, torc.ErrPanic, torc.ErrOutOfTime,
 	torc.ErrOverloaded, torc.ErrExpired, torc.ErrNoReply, torc.ErrLost, torc.ErrUnreachable, torc.ErrNotOwner,
 	torc.ErrUnavailable, torc.ErrStopping, torc.ErrUnknownService, torc.ErrUnknownCommand, torc.ErrTooLarge,
+	torc.ErrRecovering,
 	context.DeadlineExceeded, context.Canceled,
 }
 

@@ -3,10 +3,12 @@ package main
 import (
 	"encoding/json"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"os"
 	"os/exec"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -149,6 +151,65 @@ func (m *memberProcess) signal(s syscall.Signal) {
 	if err := m.Process.Signal(s); err != nil {
 		m.t.Fatal(err)
 	}
+}
+
+// askPatience bounds a question to a member, which may have been killed.
+const askPatience = 2 * time.Second
+
+// ask sends a request to a member, with JSON if there is any, and returns what it
+// answers.
+func (m *memberProcess) ask(method, path, body string) ([]byte, error) {
+	request, err := http.NewRequest(method, "http://"+m.http()+path, strings.NewReader(body))
+	if err != nil {
+		return nil, err
+	}
+	if body != "" {
+		request.Header.Set("Content-Type", "application/json")
+	}
+	response, err := (&http.Client{Timeout: askPatience}).Do(request)
+	if err != nil {
+		return nil, err
+	}
+	defer response.Body.Close()
+	answer, err := io.ReadAll(response.Body)
+	if err == nil && response.StatusCode != http.StatusOK {
+		err = fmt.Errorf("%s: %s", response.Status, answer)
+	}
+	return answer, err
+}
+
+// read asks a member for a JSON value.
+func (m *memberProcess) read(path string, into any) error {
+	answer, err := m.ask(http.MethodGet, path, "")
+	if err != nil {
+		return err
+	}
+	return json.Unmarshal(answer, into)
+}
+
+// metric returns the sum of a metric of a member over its labels. One that is not
+// there is an error.
+func (m *memberProcess) metric(name string) (sum float64, err error) {
+	text, err := m.ask(http.MethodGet, "/metrics", "")
+	if err != nil {
+		return 0, err
+	}
+	found := false
+	for line := range strings.Lines(string(text)) {
+		rest, is := strings.CutPrefix(strings.TrimSpace(line), name)
+		if !is || rest == "" || rest[0] != ' ' && rest[0] != '{' {
+			continue
+		}
+		value, err := strconv.ParseFloat(rest[strings.LastIndexByte(rest, ' ')+1:], 64)
+		if err != nil {
+			return 0, err
+		}
+		sum, found = sum+value, true
+	}
+	if !found {
+		return 0, fmt.Errorf("%s has no metric %s", m.name, name)
+	}
+	return sum, nil
 }
 
 // look returns what a member tells of all members; nothing, if it does not answer.

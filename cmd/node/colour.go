@@ -117,15 +117,30 @@ func (p palette) paintMember(line string, c colour) string {
 	})
 }
 
+// cell is a text in a table.
+type cell struct {
+	text   string
+	colour colour
+}
+
 // table is text in columns.
 type table struct {
 	palette palette
-	rows    [][]string
+	rows    [][]cell
 }
 
-func (t *table) add(cells ...string) { t.rows = append(t.rows, cells) }
+// add adds a row, in which words that have a colour are painted.
+func (t *table) add(texts ...string) {
+	row := make([]cell, len(texts))
+	for i, text := range texts {
+		row[i] = cell{text, wordColours[text]}
+	}
+	t.addCells(row...)
+}
 
-// String lines the columns up, and paints the words that have a colour.
+func (t *table) addCells(cells ...cell) { t.rows = append(t.rows, cells) }
+
+// String lines the columns up, and paints the cells.
 func (t *table) String() string {
 	var widths []int
 	for _, row := range t.rows {
@@ -133,7 +148,7 @@ func (t *table) String() string {
 			if i == len(widths) {
 				widths = append(widths, 0)
 			}
-			widths[i] = max(widths[i], len([]rune(cell)))
+			widths[i] = max(widths[i], len([]rune(cell.text)))
 		}
 	}
 	var text strings.Builder
@@ -144,16 +159,16 @@ func (t *table) String() string {
 }
 
 // line writes a row. The last cell that holds anything is not padded.
-func (t *table) line(row []string, widths []int) string {
+func (t *table) line(row []cell, widths []int) string {
 	last := len(row) - 1
-	for last > 0 && row[last] == "" {
+	for last > 0 && row[last].text == "" {
 		last--
 	}
 	var text strings.Builder
 	for i, cell := range row[:last+1] {
-		text.WriteString(t.palette.word(cell))
+		text.WriteString(t.palette.paint(cell.colour, cell.text))
 		if i < last {
-			text.WriteString(strings.Repeat(" ", widths[i]-len([]rune(cell))+3))
+			text.WriteString(strings.Repeat(" ", widths[i]-len([]rune(cell.text))+3))
 		}
 	}
 	return text.String()

@@ -1,12 +1,13 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
-	"net/http"
-	"net/url"
+	"maps"
+	"slices"
 	"strings"
 	"time"
 
@@ -30,16 +31,23 @@ type departure struct {
 	node  ring.NodeName
 	total int // partitions when it began
 	ask   []*client
+	stall stall
 }
+
+const leaveLong = `leave asks the node at --http to leave, and waits until it is out: it has given its
+partitions to others, and what it kept for others back to them. The node then stops
+by itself. If you stop waiting, the leave goes on.
+
+A terminal shows how far it is. When nothing has moved for some seconds, leave says
+what the node waits for, on standard error.
+
+Where the cluster rebalances manually, leave refuses: use node plan --leave NAME.`
 
 func newLeave(o *operator) *cobra.Command {
 	d := departure{operator: o}
 	return &cobra.Command{
-		Use: "leave", Short: "Make a node hand off all it owns, leave the cluster, and stop",
-		Long: `leave asks the node at --http to leave, and waits until it owns nothing any more.
-The node then stops by itself. If you stop waiting, the leave goes on.
-
-Where the cluster rebalances manually, leave refuses: use node plan --leave NAME.`,
+		Use: "leave", Short: "Make a node hand off all it holds, leave the cluster, and stop",
+		Long:    leaveLong,
 		Example: "  node leave --http 127.0.0.1:4001",
 		Args:    takes(0, 0, "no arguments: the node that leaves is the one at --http"),
 		RunE:    func(cmd *cobra.Command, _ []string) error { return d.run(cmd.Context()) },
@@ -71,22 +79,23 @@ func (d *departure) run(ctx context.Context) error {
 	})
 }
 
-// follow waits until the node owns nothing, and shows how far it is.
+// follow waits until the node is out, and shows how far it is.
 func (d *departure) follow(ctx context.Context) error {
 	tick := time.NewTicker(leaveEvery)
 	defer tick.Stop()
-	bar := bar{d.out, isTerminal(d.out) && d.form == asTable}
+	bar := bar{d.out, isTerminal(d.out) && d.form == asTable, paletteFor(d.out)}
 	defer bar.end()
 	heard := time.Now()
+	d.stall.since = heard
 	for {
 		left, gone, err := d.look(ctx)
 		switch {
 		case err == nil && gone:
-			bar.draw(d.total, d.total)
+			bar.draw(d.total, d.total, "")
 			return nil
 		case err == nil:
 			heard = time.Now()
-			bar.draw(d.total-left, d.total)
+			d.tell(left, d.sending(ctx), bar)
 		case time.Since(heard) > leaveSilence:
 			return err
 		}
@@ -96,6 +105,28 @@ func (d *departure) follow(ctx context.Context) error {
 			return fmt.Errorf("%s goes on leaving: %w", d.node, context.Cause(ctx))
 		}
 	}
+}
+
+// tell shows how far the node is, and what it waits for if nothing moves.
+func (d *departure) tell(left int, sending []httpapi.PendingTransfer, bar bar) {
+	if reasons := d.stall.look(left, sending, time.Now()); reasons != "" {
+		bar.clear()
+		_, _ = fmt.Fprintf(d.err, "%s waits: %s\n", d.node, reasons)
+	}
+	run := slices.DeleteFunc(slices.Clone(sending), func(t httpapi.PendingTransfer) bool { return !isRunning(t) })
+	bar.draw(d.total-left, d.total, strings.Join(progressOf(run), ", "))
+}
+
+// sending returns what the node knows of the transfers that it sends; nothing if it
+// does not answer.
+func (d *departure) sending(ctx context.Context) []httpapi.PendingTransfer {
+	ctx, cancel := context.WithTimeout(ctx, askOther)
+	defer cancel()
+	var pending httpapi.Transfers
+	if d.client().glance(ctx, "/api/transfers", &pending) != nil {
+		return nil
+	}
+	return slices.DeleteFunc(pending.Transfers, func(t httpapi.PendingTransfer) bool { return t.From != d.node })
 }
 
 // look asks the first node that answers how many partitions are left, and
@@ -120,67 +151,80 @@ func (d *departure) look(ctx context.Context) (left int, gone bool, err error) {
 	return 0, false, err
 }
 
-// bar shows progress on a terminal, and nothing elsewhere.
-type bar struct {
-	w    io.Writer
-	live bool
+// stall notices that a leave does not get on.
+type stall struct {
+	left  int
+	bytes int64     // that went over, of all transfers
+	since time.Time // when one of them changed
+	said  string
 }
 
-// barWidth leaves room for the numbers on a line of 80.
-const barWidth = 40
+// stallAfter is how long nothing may move until the reasons are of interest. Less
+// than that passes between any two transfers.
+const stallAfter = 3 * time.Second
 
-func (b bar) draw(done, total int) {
+// look returns what is waited for, if nothing has moved for a while and that has
+// not been said.
+func (s *stall) look(left int, sending []httpapi.PendingTransfer, now time.Time) string {
+	var bytes int64
+	for _, t := range sending {
+		bytes += t.Bytes
+	}
+	if left != s.left || bytes != s.bytes {
+		*s = stall{left, bytes, now, s.said}
+	}
+	reasons := reasonsOf(sending)
+	if now.Sub(s.since) < stallAfter || reasons == s.said {
+		return ""
+	}
+	s.said = reasons
+	return reasons
+}
+
+// reasonsOf counts the reasons why transfers wait, those of most transfers first.
+func reasonsOf(transfers []httpapi.PendingTransfer) string {
+	counts := make(map[string]int)
+	for _, t := range transfers {
+		if !isRunning(t) && t.Reason != "" {
+			counts[t.Reason]++
+		}
+	}
+	reasons := slices.SortedFunc(maps.Keys(counts), func(a, b string) int {
+		return cmp.Or(counts[b]-counts[a], strings.Compare(a, b))
+	})
+	for i, reason := range reasons {
+		reasons[i] = fmt.Sprintf("%s: %s", count(counts[reason], "transfer"), reason)
+	}
+	return strings.Join(reasons, "; ")
+}
+
+// bar shows progress on a terminal, and nothing elsewhere.
+type bar struct {
+	w       io.Writer
+	live    bool
+	palette palette
+}
+
+func (b bar) draw(done, total int, more string) {
 	if !b.live {
 		return
 	}
-	filled := barWidth
-	if total > 0 {
-		filled = barWidth * done / total
+	if more != "" {
+		more = ", " + more
 	}
-	_, _ = fmt.Fprintf(b.w, "\r[%s%s] %d of %s handed off",
-		strings.Repeat("#", filled), strings.Repeat(".", barWidth-filled), done, count(total, "partition"))
+	_, _ = fmt.Fprintf(b.w, "%s%s%s %d of %s handed off%s%s", clearLine, noWrap,
+		b.palette.paint(green, barText(barWidth, int64(done), int64(total))), done, count(total, "partition"), more, wrap)
+}
+
+// clear makes room for a line of something else.
+func (b bar) clear() {
+	if b.live {
+		_, _ = io.WriteString(b.w, clearLine)
+	}
 }
 
 func (b bar) end() {
 	if b.live {
 		_, _ = io.WriteString(b.w, "\n")
 	}
-}
-
-func newDown(o *operator) *cobra.Command {
-	force := false
-	cmd := &cobra.Command{
-		Use: "down NAME", Short: "Give a member up for dead: its partitions get other owners at once",
-		Long: `down gives a member up for dead. It cannot hand off any more, so its partitions get
-other owners at once, and are rebuilt from their replicas. A member that comes
-back joins anew.
-
-One that the asked node can still reach is refused: let it leave instead.`,
-		Example: "  node down c\n  node down c --force",
-		Args:    takes(1, 1, "the NAME of a member"),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			r := request{path: keyPath("/api/down/", []byte(args[0]))}
-			if force {
-				r.query = url.Values{"force": {"1"}}
-			}
-			var done httpapi.Plan
-			if err := o.client().post(cmd.Context(), r, struct{}{}, &done); err != nil {
-				return explainDown(err)
-			}
-			return o.show(done, func(palette) string {
-				return fmt.Sprintf("%s is down, and %s with new owners are rebuilt from replicas\n", args[0], count(len(done.Rebuilt), "partition"))
-			})
-		},
-	}
-	cmd.Flags().BoolVar(&force, "force", false, "even if it can be reached")
-	return cmd
-}
-
-// explainDown names the flag that overrules a refusal.
-func explainDown(err error) error {
-	var refused *problemError
-	if errors.As(err, &refused) && refused.Status == http.StatusConflict && strings.Contains(refused.Detail, "can be reached") {
-		return fmt.Errorf("%w (--force)", err)
-	}
-	return err
 }

@@ -20,9 +20,9 @@ const (
 	loadEvery = 20 * time.Millisecond
 )
 
-// load is a steady stream of writes, each of which is read back from another
+// steadyLoad is a stream of writes, each of which is read back from another
 // member.
-type load struct {
+type steadyLoad struct {
 	t     *testing.T
 	at    []string // HTTP addresses
 	write string   // the query of writes
@@ -36,9 +36,9 @@ type load struct {
 }
 
 // startLoad begins, with n replicas of which most must answer.
-func startLoad(t *testing.T, n int, at ...string) *load {
+func startLoad(t *testing.T, n int, at ...string) *steadyLoad {
 	ctx, cancel := context.WithCancel(context.Background())
-	l := &load{t: t, at: at, halt: cancel}
+	l := &steadyLoad{t: t, at: at, halt: cancel}
 	l.write, l.read = fmt.Sprintf("?n=%d&w=%d", n, n/2+1), fmt.Sprintf("?n=%d&r=%d", n, n/2+1)
 	for i := range loaders {
 		l.ended.Go(func() { l.run(ctx, i) })
@@ -48,7 +48,7 @@ func startLoad(t *testing.T, n int, at ...string) *load {
 }
 
 // run writes and reads until ctx ends; what is in flight then is finished.
-func (l *load) run(ctx context.Context, loader int) {
+func (l *steadyLoad) run(ctx context.Context, loader int) {
 	tick := time.NewTicker(loadEvery)
 	defer tick.Stop()
 	for i := 0; ; i++ {
@@ -67,7 +67,7 @@ func (l *load) run(ctx context.Context, loader int) {
 }
 
 // request sends one, and notes how it went.
-func (l *load) request(method, at, path, value string) {
+func (l *steadyLoad) request(method, at, path, value string) {
 	began := time.Now()
 	err := send(method, "http://"+at+path, value)
 	l.mu.Lock()
@@ -102,7 +102,7 @@ func send(method, url, value string) error {
 
 // phase lets the load go on for a time, wants that nothing failed in it, and
 // returns the time within which 99 of 100 requests were answered.
-func (l *load) phase(what string, lasts time.Duration) (p99 time.Duration) {
+func (l *steadyLoad) phase(what string, lasts time.Duration) (p99 time.Duration) {
 	l.t.Helper()
 	<-time.After(lasts)
 	l.mu.Lock()
@@ -127,7 +127,7 @@ func (l *load) phase(what string, lasts time.Duration) (p99 time.Duration) {
 func round(d time.Duration) time.Duration { return d.Round(10 * time.Microsecond) }
 
 // stop ends the load.
-func (l *load) stop() {
+func (l *steadyLoad) stop() {
 	l.halt()
 	l.ended.Wait()
 }

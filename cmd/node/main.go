@@ -4,13 +4,15 @@
 //	node                        three members in this process, HTTP on 127.0.0.1:4000, 4001 and 4002
 //	node start --name a         one member
 //	node members | ring         what a running node knows of its cluster
-//	node transfers              partitions on their way, and why they wait
+//	node transfers              what moves, how far it is, and why the rest waits
+//	node transfer-limit         how much of that at a time
 //	node plan | commit          look at what would move, and make it so
 //	node leave | down NAME      a member goes: in order, or given up for dead
 //	node where KEY              which members serve a key
 //	node get | put | delete     the key/value service
 //	node ping                   which member answers
 //	node send SERVICE METHOD    any command of any service
+//	node bench                  put a load on a cluster, and measure it
 //	node certs NAME             certificates for development
 //
 // Members run the services kv and ping, and answer HTTP as package

@@ -22,7 +22,6 @@ import (
 	"github.com/torc-io/torc/internal/httpapi"
 	"github.com/torc-io/torc/kv"
 	"github.com/torc-io/torc/ping"
-	"github.com/torc-io/torc/ring"
 )
 
 // replicas is the N of the key/value service: the least that outlives the loss
@@ -136,11 +135,11 @@ func (m *member) start(ctx context.Context) error {
 const lookEvery = 200 * time.Millisecond
 
 // stay waits until ctx ends or the member has left the cluster: by an operator's
-// word, it owns nothing any more. It stops then, at once.
+// word, it has nothing any more. It stops then, at once.
 func (m *member) stay(ctx context.Context) error {
 	tick := time.NewTicker(lookEvery)
 	defer tick.Stop()
-	for !m.hasLeft() {
+	for !m.node.HasLeft() {
 		select {
 		case <-tick.C:
 		case <-ctx.Done():
@@ -153,15 +152,10 @@ func (m *member) stay(ctx context.Context) error {
 	return stopAll(last, []*member{m})
 }
 
-func (m *member) hasLeft() bool {
-	self, known := m.node.Ring().Member(m.node.Name())
-	return !known || self.Status == ring.Exiting
-}
-
 // leave makes the member leave before it stops, if that is wanted. It takes as
 // long as it takes: what it would cut short is data on its way.
 func (m *member) leave(ctx context.Context) error {
-	if !m.leaveOnStop || m.hasLeft() {
+	if !m.leaveOnStop || m.node.HasLeft() {
 		return nil
 	}
 	m.drain()

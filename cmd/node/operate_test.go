@@ -1,18 +1,13 @@
 package main
 
 import (
-	"bytes"
-	"context"
 	"encoding/json"
-	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/torc-io/torc/internal/httpapi"
-	"github.com/torc-io/torc/ring"
 )
 
 // wants runs a command, and wants that exit code and that text in what it prints.
@@ -103,49 +98,6 @@ func TestPlanIsPiped(t *testing.T) {
 	}
 }
 
-// cannedNode answers as a node would that has these transfers and members.
-func cannedNode(t *testing.T, transfers httpapi.Transfers, members *httpapi.Members) string {
-	t.Helper()
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		var answer any = transfers
-		if r.URL.Path == "/api/members" {
-			answer = members
-		}
-		if err := json.NewEncoder(w).Encode(answer); err != nil {
-			t.Error(err)
-		}
-	}))
-	t.Cleanup(server.Close)
-	return strings.TrimPrefix(server.URL, "http://")
-}
-
-// TestTransfersAreGathered: each reason from the node that knows it.
-func TestTransfersAreGathered(t *testing.T) {
-	since := time.Now().Add(-2 * time.Minute)
-	pending := func(p ring.Partition, from ring.NodeName, reason string) httpapi.PendingTransfer {
-		return httpapi.PendingTransfer{Transfer: httpapi.Transfer{Partition: p, From: from, To: "d"}, Reason: reason, Since: since}
-	}
-	unknown := func(p ring.Partition, from ring.NodeName) httpapi.PendingTransfer {
-		return httpapi.PendingTransfer{Transfer: httpapi.Transfer{Partition: p, From: from, To: "d"}}
-	}
-	var members httpapi.Members
-	b := cannedNode(t, httpapi.Transfers{Via: "b", Transfers: []httpapi.PendingTransfer{unknown(1, "a"), pending(2, "b", "d cannot be reached"), unknown(3, "c")}}, &members)
-	a := cannedNode(t, httpapi.Transfers{Epoch: 7, Via: "a", Transfers: []httpapi.PendingTransfer{pending(1, "a", "busy"), unknown(2, "b"), unknown(3, "c")}}, &members)
-	for name, at := range map[ring.NodeName]string{"a": a, "b": b, "c": "127.0.0.1:1"} {
-		members.Members = append(members.Members, httpapi.MemberShare{Member: httpapi.Member{Name: name, Status: ring.Valid}, HTTP: at})
-	}
-	_, out, _ := execute(t, "transfers", "--http", a)
-	want := `Partition   From   To   State                 Since
-1           a      d    busy                  2m0s
-2           b      d    d cannot be reached   2m0s
-3           c      d    pending
-3 transfers pending at epoch 7
-`
-	if out != want {
-		t.Errorf("got:\n%s\nwant:\n%s", out, want)
-	}
-}
-
 // TestCommandsWaitForTheStart: of a node that has just been started.
 func TestCommandsWaitForTheStart(t *testing.T) {
 	asked := 0
@@ -161,51 +113,7 @@ func TestCommandsWaitForTheStart(t *testing.T) {
 	}))
 	defer server.Close()
 	wants(t, exitDone, "pending at epoch 3", "transfers", "--http", server.URL)
-	if asked != 3 {
+	if asked != 4 { // once more for the members
 		t.Errorf("asked %d times", asked)
-	}
-}
-
-// TestLeaveCanBeLeftAlone: who stops waiting is told that the leave goes on.
-func TestLeaveCanBeLeftAlone(t *testing.T) {
-	ctx, stop := context.WithCancel(context.Background())
-	begun := false
-	members := httpapi.Members{Members: []httpapi.MemberShare{{Member: httpapi.Member{Name: "a", Status: ring.Leaving}, Partitions: 3}}}
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		var answer any = members
-		switch {
-		case r.Method == http.MethodPost:
-			answer, begun = httpapi.Leaving{Node: "a", Partitions: 4}, true
-		case begun:
-			stop()
-		}
-		_ = json.NewEncoder(w).Encode(answer)
-	}))
-	defer server.Close()
-	var out, complaint bytes.Buffer
-	code := run(ctx, []string{"leave", "--http", server.URL}, streams{strings.NewReader(""), &out, &complaint})
-	if code != exitFailed || !strings.Contains(complaint.String(), "a goes on leaving") {
-		t.Errorf("exit code %d: %s%s", code, &out, &complaint)
-	}
-}
-
-// TestBar: as long as it is, the line has the same width.
-func TestBar(t *testing.T) {
-	var out bytes.Buffer
-	b := bar{&out, true}
-	b.draw(0, 0)
-	b.draw(1, 4)
-	b.end()
-	want := fmt.Sprintf("\r[%s] 0 of 0 partitions handed off\r[%s%s] 1 of 4 partitions handed off\n",
-		strings.Repeat("#", 40), strings.Repeat("#", 10), strings.Repeat(".", 30))
-	if out.String() != want {
-		t.Errorf("got %q, want %q", &out, want)
-	}
-	out.Reset()
-	b.live = false
-	b.draw(1, 2)
-	b.end()
-	if out.Len() > 0 {
-		t.Errorf("%q, where nobody looks", &out)
 	}
 }

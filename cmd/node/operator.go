@@ -47,7 +47,8 @@ type operator struct {
 func operatorCommands(s streams) []*cobra.Command {
 	makers := []func(*operator) *cobra.Command{
 		newMembers, newRing, newWhere, newGet, newPut, newDelete, newPing, newSend,
-		newTransfers, newPlan, newCommit, newLeave, newDown,
+		newTransfers, newTransferLimit, newPlan, newCommit, newLeave, newDown,
+		newBench,
 	}
 	commands := make([]*cobra.Command, len(makers))
 	for i, newCommand := range makers {

@@ -21,6 +21,9 @@ import (
 // starting is the command start: one member.
 type starting struct {
 	name, listen, advertise, http, zone string
+	handoff                             string // where to listen for it
+	transferLimit                       int
+	transferRate                        byteRate
 	consul, cluster                     string
 	ringSize, bootstrap                 int
 	rebalance                           rebalanceMode
@@ -60,6 +63,7 @@ func newStartOf(s streams, c *starting) *cobra.Command {
 		RunE: func(cmd *cobra.Command, _ []string) error { return c.run(cmd.Context(), s) },
 	}
 	c.identityFlags(cmd.Flags())
+	c.transferFlags(cmd.Flags())
 	c.clusterFlags(cmd)
 	c.security.flags(cmd.Flags())
 	c.clients.flags(cmd.Flags())
@@ -77,6 +81,17 @@ func (c *starting) identityFlags(f *pflag.FlagSet) {
 	f.DurationVar(&c.requestTimeout, "request-timeout", httpapi.DefaultTimeout, fmt.Sprintf("deadline of requests that name none, at most %v", httpapi.MaxTimeout))
 	f.BoolVar(&c.leaveOnStop, "leave-on-stop", false, "leave the cluster before stopping: hand off all, however long it takes")
 	fromEnv(f, "name", "listen", "advertise", "http", "zone", "request-timeout", "leave-on-stop")
+}
+
+// defaultTransferLimit is the number that a node without limits begins with.
+const defaultTransferLimit = 4
+
+// transferFlags are about handoff.
+func (c *starting) transferFlags(f *pflag.FlagSet) {
+	f.StringVar(&c.handoff, "listen-handoff", "", "where to take handoffs of other members, host:port (default a free port on the host of --listen)")
+	f.IntVar(&c.transferLimit, "transfer-limit", defaultTransferLimit, "how many transfers run at a time from the member, and as many to it, until node transfer-limit changes it")
+	f.Var(&c.transferRate, "transfer-rate", "bytes per second that handoff may send, such as 10MB, until node transfer-limit changes it; 0 is no bound")
+	fromEnv(f, "listen-handoff", "transfer-limit", "transfer-rate")
 }
 
 // clusterFlags are about the cluster, and the same on all its members.
@@ -124,10 +139,12 @@ func (c *starting) check() error {
 		return usagef("--bootstrap %d: without --consul the member is alone, and would wait for ever", c.bootstrap)
 	case c.evictAfter < 0:
 		return usagef("--evict-after %v: want a duration, or 0 for never", c.evictAfter)
+	case c.transferLimit < 1:
+		return usagef("--transfer-limit %d: want 1 or more; node transfer-limit 0 keeps transfers of running members from beginning", c.transferLimit)
 	case c.leaveOnStop && c.rebalance == rebalanceMode(torc.RebalanceManual):
 		return usagef("--leave-on-stop would move partitions, and --rebalance manual says that only a committed plan may")
 	}
-	addresses := map[string]string{"--listen": c.listen, "--http": c.http, "--advertise": cmp.Or(c.advertise, c.listen)}
+	addresses := map[string]string{"--listen": c.listen, "--http": c.http, "--advertise": cmp.Or(c.advertise, c.listen), "--listen-handoff": cmp.Or(c.handoff, c.listen)}
 	for flag, address := range addresses {
 		if _, _, err := net.SplitHostPort(address); err != nil {
 			return usagef("%s: %w", flag, err)
@@ -141,7 +158,9 @@ func (c *starting) config(logs io.Writer) torc.Config {
 	config := torc.Config{
 		Name: c.name, Listen: c.listen, Advertise: c.advertise, Zone: c.zone, RingSize: c.ringSize, Bootstrap: c.bootstrap,
 		Rebalance: torc.Rebalance(c.rebalance), EvictAfter: c.evictAfter,
-		TLS: c.security.tls(), Insecure: c.security.insecure,
+		ListenHandoff: c.handoff,
+		Transfers:     torc.TransferLimits{Out: c.transferLimit, In: c.transferLimit, Rate: int64(c.transferRate)},
+		TLS:           c.security.tls(), Insecure: c.security.insecure,
 		RequestTimeout: c.requestTimeout, Logger: newLogger(logs, c.level.Level),
 	}
 	if c.evictAfter == 0 {

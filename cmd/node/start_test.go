@@ -15,7 +15,9 @@ import (
 func TestStart(t *testing.T) {
 	t.Setenv("TORC_ZONE", "z1")
 	t.Setenv("TORC_RING_SIZE", "32")
-	r := startProgram(t, "start", "--name", "solo", "--ring-size", "16", "--listen", "127.0.0.1:0", "--http", "127.0.0.1:0", "--request-timeout", "2s")
+	t.Setenv("TORC_TRANSFER_RATE", "1MiB")
+	r := startProgram(t, "start", "--name", "solo", "--ring-size", "16", "--listen", "127.0.0.1:0", "--http", "127.0.0.1:0",
+		"--request-timeout", "2s", "--transfer-limit", "2", "--listen-handoff", "127.0.0.1:0")
 	at := r.addresses()[0]
 	if status, body := curl(t, http.MethodPut, "http://"+at+"/api/store/k", "x"); status != http.StatusOK {
 		t.Errorf("PUT: %d %s", status, body)
@@ -29,6 +31,8 @@ func TestStart(t *testing.T) {
 	if m := members.Members[0]; len(members.Members) != 1 || m.Name != "solo" || m.Zone != "z1" || m.Partitions != 16 {
 		t.Errorf("members: %s", out)
 	}
+	wants(t, exitDone, `"out": 2,`, "transfer-limit", "-o", "json", "--http", at)
+	wants(t, exitDone, `"rate": 1048576`, "transfer-limit", "-o", "json", "--http", at)
 	if address := nodeAddress.FindStringSubmatch(r.out.String())[1]; address != members.Members[0].Address {
 		t.Errorf("it says %s, and the ring %s", address, members.Members[0].Address)
 	}

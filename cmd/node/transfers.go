@@ -1,12 +1,10 @@
 package main
 
 import (
-	"cmp"
 	"context"
-	"fmt"
 	"io"
 	"reflect"
-	"sync"
+	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -18,24 +16,32 @@ import (
 const (
 	// watchEvery is the pause between two looks: about as fast as one can read.
 	watchEvery = time.Second
-	// askOther bounds a question to a node that the user did not name, whose answer
-	// is welcome and not needed.
-	askOther = 2 * time.Second
+	// progressEvery is the pause between two lines that only say how far it is. A
+	// file is read afterwards, when the changes matter and not each second.
+	progressEvery = 10 * time.Second
 )
 
-// clearScreen moves a terminal's cursor home and clears what is below (ECMA-48,
-// CUP and ED).
-const clearScreen = "\x1b[H\x1b[J"
+const transfersLong = `transfers lists what is on its way from one member to another, and why the rest waits:
+
+  repair      replicas give a vnode what it lacks; 17<-18 are items of
+              partition 17 out of the replica in partition 18
+  ownership   a partition gets another owner
+  hinted      a fallback returns what it took for the owner
+
+The node at --http is asked, and then all other members, since only the two ends of
+a transfer know all of it. Of those that do not answer it says so.
+
+With --watch it goes on until nothing is pending. On a terminal the table is drawn
+anew each second; elsewhere it is printed when a transfer comes, goes or gets
+another state, with a line on the progress in between, and -o json prints a
+document for each such change.`
 
 func newTransfers(o *operator) *cobra.Command {
 	watch := false
 	cmd := &cobra.Command{
-		Use: "transfers", Short: "List the partitions that are on their way to another owner, and why they wait",
-		Long: `transfers lists the pending transfers of the ring. Why one waits is known on the
-node that gives the partition, so those nodes are asked too.
-
-With --watch it goes on until nothing is pending.`,
-		Example: "  node transfers\n  node transfers --watch",
+		Use: "transfers", Short: "List what moves from member to member, how far it is, and why the rest waits",
+		Long:    transfersLong,
+		Example: "  node transfers\n  node transfers --watch\n  node transfers -o json | jq '.transfers[] | select(.phase == \"waiting\") | .reason'",
 		Args:    takes(0, 0, "flags alone"),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if watch {
@@ -45,32 +51,24 @@ With --watch it goes on until nothing is pending.`,
 			if err != nil {
 				return err
 			}
-			return o.show(pending, func(p palette) string { return drawTransfers(pending, time.Now(), p) })
+			return o.show(pending, func(p palette) string { return drawTransfers(pending, time.Now(), p, 0) })
 		},
 	}
 	cmd.Flags().BoolVar(&watch, "watch", false, "show them again and again, until there are none")
 	return cmd
 }
 
-// watchTransfers shows the pending transfers until there are none. Where nobody
-// looks, only what has changed is written.
+// watchTransfers shows the pending transfers until there are none.
 func (o *operator) watchTransfers(ctx context.Context) error {
 	tick := time.NewTicker(watchEvery)
 	defer tick.Stop()
-	live := isTerminal(o.out) && o.form == asTable
-	var shown []httpapi.PendingTransfer
-	for first := true; ; first = false {
+	w := watching{operator: o, live: isTerminal(o.out) && o.form == asTable, heard: map[ring.NodeName]bool{}}
+	for {
 		pending, err := o.gatherTransfers(ctx)
-		if err != nil {
-			return err
+		if err == nil {
+			err = w.shows(pending, time.Now())
 		}
-		if live {
-			_, _ = io.WriteString(o.out, clearScreen)
-		}
-		if first || live || !reflect.DeepEqual(shown, pending.Transfers) {
-			err = o.show(pending, func(p palette) string { return drawTransfers(pending, time.Now(), p) })
-		}
-		if shown = pending.Transfers; err != nil || len(shown) == 0 {
+		if err != nil || w.isOver(pending) {
 			return err
 		}
 		select {
@@ -81,77 +79,54 @@ func (o *operator) watchTransfers(ctx context.Context) error {
 	}
 }
 
-// gatherTransfers asks a node for the pending transfers, and those who give the
-// partitions for their reasons.
-func (o *operator) gatherTransfers(ctx context.Context) (httpapi.Transfers, error) {
-	var pending httpapi.Transfers
-	if err := o.client().get(ctx, "/api/transfers", nil, &pending); err != nil {
-		return pending, err
-	}
-	givers := map[ring.NodeName]bool{}
-	for _, t := range pending.Transfers {
-		if t.From != pending.Via {
-			givers[t.From] = true
-		}
-	}
-	if len(givers) == 0 {
-		return pending, nil
-	}
-	var members httpapi.Members
-	if err := o.client().get(ctx, "/api/members", nil, &members); err != nil {
-		return pending, err
-	}
-	known := o.askGivers(ctx, givers, members)
-	for i, t := range pending.Transfers {
-		if told, ok := known[t.Transfer]; ok {
-			pending.Transfers[i] = told
-		}
-	}
-	return pending, nil
+// watching is what somebody has been shown who watches.
+type watching struct {
+	*operator
+
+	live   bool // on a terminal
+	first  bool // has been shown
+	states []httpapi.PendingTransfer
+	at     time.Time              // of the last line
+	line   string                 // that said how far it is
+	heard  map[ring.NodeName]bool // members that have answered
 }
 
-// askGivers returns what the nodes that give partitions know of their transfers.
-// Who does not answer is left out.
-func (o *operator) askGivers(ctx context.Context, givers map[ring.NodeName]bool, members httpapi.Members) map[httpapi.Transfer]httpapi.PendingTransfer {
-	ctx, cancel := context.WithTimeout(ctx, askOther)
-	defer cancel()
-	var mu sync.Mutex
-	var all sync.WaitGroup
-	known := map[httpapi.Transfer]httpapi.PendingTransfer{}
-	for _, m := range members.Members {
-		if !givers[m.Name] || m.HTTP == "" {
-			continue
-		}
-		all.Go(func() {
-			var own httpapi.Transfers
-			if o.clientOf(m.HTTP).glance(ctx, "/api/transfers", &own) != nil {
-				return
-			}
-			mu.Lock()
-			defer mu.Unlock()
-			for _, t := range own.Transfers {
-				if t.From == m.Name {
-					known[t.Transfer] = t
-				}
-			}
-		})
+// shows what has changed. Where nobody looks, mere progress is a line now and then.
+func (w *watching) shows(g gathered, now time.Time) error {
+	states := statesOf(g.Transfers.Transfers)
+	changed := !w.first || !reflect.DeepEqual(w.states, states)
+	w.first, w.states = true, states
+	var err error
+	switch line := summary(g); {
+	case w.live:
+		_, height := terminalSize(w.out)
+		_, err = io.WriteString(w.out, frame(drawTransfers(g, now, paletteFor(w.out), height)))
+	case changed:
+		w.at, w.line = now, line
+		err = w.show(g, func(p palette) string { return drawTransfers(g, now, p, 0) })
+	case w.form == asTable && line != w.line && now.Sub(w.at) >= progressEvery:
+		w.at, w.line = now, line
+		_, err = io.WriteString(w.out, line)
 	}
-	all.Wait()
-	return known
+	return err
 }
 
-func drawTransfers(pending httpapi.Transfers, now time.Time, p palette) string {
-	if len(pending.Transfers) == 0 {
-		return fmt.Sprintf("no transfers are pending at epoch %d\n", pending.Epoch)
+// isOver says whether nothing is pending. A member that is alive, has answered before
+// and does not now may know of something.
+func (w *watching) isOver(g gathered) bool {
+	for _, name := range g.answered {
+		w.heard[name] = true
 	}
-	t := table{palette: p}
-	t.add("Partition", "From", "To", "State", "Since")
-	for _, one := range pending.Transfers {
-		since := ""
-		if !one.Since.IsZero() {
-			since = now.Sub(one.Since).Round(time.Second).String()
-		}
-		t.add(fmt.Sprint(one.Partition), string(one.From), string(one.To), cmp.Or(one.Reason, "pending"), since)
+	missed := slices.ContainsFunc(g.alive, func(n ring.NodeName) bool { return w.heard[n] })
+	return len(g.Transfers.Transfers) == 0 && !missed
+}
+
+// statesOf returns transfers without what changes all the time.
+func statesOf(transfers []httpapi.PendingTransfer) []httpapi.PendingTransfer {
+	states := make([]httpapi.PendingTransfer, len(transfers))
+	for i, t := range transfers {
+		states[i] = transferKey(t)
+		states[i].Phase, states[i].Reason = t.Phase, t.Reason
 	}
-	return fmt.Sprintf("%s%s pending at epoch %d\n", t.String(), count(len(pending.Transfers), "transfer"), pending.Epoch)
+	return states
 }

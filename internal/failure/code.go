@@ -29,6 +29,7 @@ var codes = []struct {
 	{wraps(torc.ErrPanic), connect.CodeInternal, false},
 	{wraps(torc.ErrFailed), connect.CodeUnknown, false}, // gRPC's code for what a handler returns without one
 	{tooFew, connect.CodeUnavailable, true},
+	{wraps(torc.ErrRecovering), connect.CodeUnavailable, true},
 	{func(error) bool { return true }, connect.CodeInternal, false},
 }
 

@@ -27,8 +27,8 @@ var sentinels = map[string]error{
 	"ErrLost": torc.ErrLost, "ErrUnreachable": torc.ErrUnreachable, "ErrNotOwner": torc.ErrNotOwner,
 	"ErrUnavailable": torc.ErrUnavailable, "ErrStopping": torc.ErrStopping,
 	"ErrUnknownService": torc.ErrUnknownService, "ErrUnknownCommand": torc.ErrUnknownCommand,
-	"ErrTooLarge": torc.ErrTooLarge,
-	"deadline":    context.DeadlineExceeded, "cancelled": context.Canceled,
+	"ErrTooLarge": torc.ErrTooLarge, "ErrRecovering": torc.ErrRecovering,
+	"deadline": context.DeadlineExceeded, "cancelled": context.Canceled,
 }
 
 // notOfRequests are errors of Start and Commit.
@@ -152,6 +152,8 @@ func TestCodesAndOutcomes(t *testing.T) {
 		"coordinator panicked":  {torc.ErrPanic, connect.CodeInternal, unknown},
 		"something else":        {errors.New("a defect"), connect.CodeInternal, unknown},
 		"vnode does not open":   {because(torc.ErrUnavailable), connect.CodeUnavailable, unknown},
+		"recovering vnode":      {torc.ErrRecovering, connect.CodeUnavailable, unknown},
+		"recovering replicas":   {because(torc.ErrRecovering), connect.CodeUnavailable, unknown},
 		"nobody to send to":     {because(torc.ErrUnreachable), connect.CodeUnavailable, unknown},
 		"expired in the queue":  {because(torc.ErrExpired), connect.CodeDeadlineExceeded, unknown},
 		"handler gave up":       {because(torc.ErrOutOfTime), connect.CodeDeadlineExceeded, unknown},

@@ -34,6 +34,7 @@ var sentinels = []struct {
 	{torcpb.Reason_REASON_TOO_LARGE, torc.ErrTooLarge},
 	{torcpb.Reason_REASON_DEADLINE_EXCEEDED, context.DeadlineExceeded},
 	{torcpb.Reason_REASON_CANCELED, context.Canceled},
+	{torcpb.Reason_REASON_RECOVERING, torc.ErrRecovering},
 }
 
 // Reasons returns what errors.Is finds in an error, in the order of the table.

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"log/slog"
 	"net/http"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -35,7 +36,7 @@ type Config struct {
 	// [MaxTimeout]; the default is [DefaultTimeout].
 	RequestTimeout time.Duration
 
-	// Logger gets panics and, at debug level, every request; nil discards.
+	// Logger gets panics, changes of limits and, at debug level, every request; nil discards.
 	Logger *slog.Logger
 }
 
@@ -54,6 +55,8 @@ type served struct {
 	api  *API
 	node *torc.Node
 	kv   *kv.Client
+
+	limiting sync.Mutex // held while limits of transfers are read and written back
 }
 
 // New returns an API without a node: /livez answers, everything that needs a

@@ -47,6 +47,8 @@ var askings = []asking{
 	{name: "operate", method: "POST", path: "/api/plan", open: 200, closed: 401},
 	{name: "operate from elsewhere", method: "POST", path: "/api/down/b", from: there, open: 403, closed: 401},
 	{name: "operate with the token", method: "POST", path: "/api/leave", from: there, header: "Authorization: Bearer " + right, open: 403, closed: 200},
+	{name: "look at the limits", method: "GET", path: "/api/transfer-limit", from: there, open: 200, closed: 200},
+	{name: "limit from elsewhere", method: "POST", path: "/api/transfer-limit", from: there, open: 403, closed: 401},
 	{name: "operate by IPv6", method: "POST", path: "/api/plan", from: "[::1]:9", host: "[::1]:4000", open: 200, closed: 401},
 	{name: "operate by a proxy", method: "POST", path: "/api/plan", header: "X-Forwarded-For: 10.6.6.6", open: 403, closed: 401},
 	{name: "operate by a newer proxy", method: "POST", path: "/api/plan", header: "Forwarded: for=10.6.6.6", open: 403, closed: 401},

@@ -8,7 +8,9 @@
 //	GET    /api/ping         ?key=                  which partition and node answered
 //	GET    /api/where/{key}  ?n=                    who serves a key, as seen from here
 //	GET    /api/ring, /api/members                  the ring, and its members with their liveness
-//	GET    /api/transfers                           partitions on their way, and why they wait
+//	GET    /api/transfers                           what moves, how far it is, and why the rest waits
+//	GET    /api/transfer-limit                      how much of that at a time, on this node
+//	POST   /api/transfer-limit                      change it, until the node stops
 //	POST   /api/plan                                what changes of the ring would move, and a token
 //	POST   /api/commit                              publish exactly the plan of a token, or 409
 //	POST   /api/leave                               this node leaves

@@ -161,34 +161,3 @@ func readDown(r *http.Request) (name ring.NodeName, force bool, err error) {
 	}
 	return ring.NodeName(text), force, nil
 }
-
-// Transfers is the answer to /api/transfers: the partitions that are on their
-// way to another owner.
-type Transfers struct {
-	ClusterID string            `json:"cluster_id"`
-	Epoch     ring.Epoch        `json:"epoch"`
-	Via       torc.NodeName     `json:"via"` // who knows why its own transfers wait, and no others
-	Transfers []PendingTransfer `json:"transfers"`
-}
-
-// PendingTransfer is one of them.
-type PendingTransfer struct {
-	Transfer
-	Reason string    `json:"reason,omitempty"` // why it is not done; known on From alone
-	Since  time.Time `json:"since,omitzero"`   // when the reason arose
-}
-
-// transfers answers with the pending transfers.
-func (s *served) transfers(w http.ResponseWriter, r *http.Request) error {
-	if _, err := readParams(r); err != nil {
-		return err
-	}
-	current := s.node.Ring()
-	answer := Transfers{
-		ClusterID: current.ClusterID(), Epoch: current.Epoch(), Via: s.node.Name(), Transfers: []PendingTransfer{},
-	}
-	for _, t := range s.node.Transfers() {
-		answer.Transfers = append(answer.Transfers, PendingTransfer{Transfer(t.Transfer), t.Reason, t.Since.UTC()})
-	}
-	return writeJSON(w, "application/json", http.StatusOK, answer)
-}

@@ -209,6 +209,11 @@ func TestTransfersSayWhyTheyWait(t *testing.T) {
 			wantStatus(t, http.StatusOK, all.sites["a"].ask(http.MethodPut, fmt.Sprintf("/api/store/%d?w=all", i), "x"))
 		}
 		all.join("d")
+		for _, giver := range []string{"a", "b", "c"} {
+			if now := post[NodeLimits](all, giver, "/api/transfer-limit", `{"out":0}`); now.Out != 0 || now.In == 0 {
+				t.Errorf("limits of %+v", now)
+			}
+		}
 		plan := post[Plan](all, "a", "/api/plan", `{"join":["d"]}`)
 		post[Plan](all, "a", "/api/commit", fmt.Sprintf(`{"token":%q}`, plan.Token))
 		began := time.Now()

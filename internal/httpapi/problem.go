@@ -87,6 +87,7 @@ var kinds = []kind{
 	{wraps(errStarting, errStopping, errBehind, torc.ErrStopping), "not-ready", "Not ready", http.StatusServiceUnavailable, true},
 	{unpublished, "not-published", "Not published", http.StatusServiceUnavailable, true},
 	{tooFew, "too-few-replicas", "Too few replicas", http.StatusServiceUnavailable, true},
+	{recovering, "recovering", "Recovering", http.StatusServiceUnavailable, true},
 	{func(error) bool { return true }, "internal", "Internal error", http.StatusInternalServerError, false},
 }
 
@@ -131,6 +132,13 @@ func notFound(err error) bool {
 func tooFew(err error) bool {
 	var short *torc.QuorumError
 	return errors.As(err, &short) && !errors.Is(err, torc.ErrFailed) && !errors.Is(err, torc.ErrPanic)
+}
+
+// recovering holds if the one vnode that was asked lacks items still. Of several
+// replicas, tooFew says all.
+func recovering(err error) bool {
+	var short *torc.QuorumError
+	return errors.Is(err, torc.ErrRecovering) && !errors.As(err, &short)
 }
 
 // kindOf finds the row of an error.

@@ -35,6 +35,8 @@ type route struct {
 // so their order does not matter.
 func (a *API) makeRoutes() []route {
 	get := func(e endpoint) map[string]endpoint { return map[string]endpoint{http.MethodGet: e} }
+	limits := a.operation((*served).setLimits)
+	limits[http.MethodGet] = a.served((*served).limits)
 	return []route{
 		{storePrefix, map[string]endpoint{
 			http.MethodGet:    a.served((*served).fetch),
@@ -46,6 +48,7 @@ func (a *API) makeRoutes() []route {
 		{"/api/ring", get(a.served((*served).ring))},
 		{"/api/members", get(a.served((*served).members))},
 		{"/api/transfers", get(a.served((*served).transfers))},
+		{"/api/transfer-limit", limits},
 		{"/api/plan", a.operation((*served).plan)},
 		{"/api/commit", a.operation((*served).commit)},
 		{"/api/leave", a.operation((*served).leave)},
@@ -90,7 +93,7 @@ func (r route) covers(path string) bool {
 // serve calls the endpoint of the request's method. GET answers HEAD too.
 func (r route) serve(w http.ResponseWriter, request *http.Request) error {
 	if r.path == "" {
-		return fmt.Errorf("%w: %s. There are /api/store/{key}, /api/where/{key}, /api/ping, /api/ring, /api/members, /api/transfers, /api/plan, /api/commit, /api/leave, /api/down/{name}, /livez, /readyz, /metrics and /debug/pprof/",
+		return fmt.Errorf("%w: %s. There are /api/store/{key}, /api/where/{key}, /api/ping, /api/ring, /api/members, /api/transfers, /api/transfer-limit, /api/plan, /api/commit, /api/leave, /api/down/{name}, /livez, /readyz, /metrics and /debug/pprof/",
 			errNoRoute, request.URL.EscapedPath())
 	}
 	method := request.Method

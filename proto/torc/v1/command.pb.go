@@ -122,6 +122,9 @@ const (
 	Reason_REASON_DEADLINE_EXCEEDED Reason = 18
 	// REASON_CANCELED: the caller no longer waits.
 	Reason_REASON_CANCELED Reason = 19
+	// REASON_RECOVERING: a vnode lacks items that its replicas are bringing back, and answers no
+	// reads until it has them.
+	Reason_REASON_RECOVERING Reason = 20
 )
 
 // Enum value maps for Reason.
@@ -147,6 +150,7 @@ var (
 		17: "REASON_TOO_LARGE",
 		18: "REASON_DEADLINE_EXCEEDED",
 		19: "REASON_CANCELED",
+		20: "REASON_RECOVERING",
 	}
 	Reason_value = map[string]int32{
 		"REASON_UNSPECIFIED":       0,
@@ -169,6 +173,7 @@ var (
 		"REASON_TOO_LARGE":         17,
 		"REASON_DEADLINE_EXCEEDED": 18,
 		"REASON_CANCELED":          19,
+		"REASON_RECOVERING":        20,
 	}
 )
 
@@ -1003,7 +1008,7 @@ const file_torc_v1_command_proto_rawDesc = "" +
 	"\aOutcome\x12\x17\n" +
 	"\x13OUTCOME_UNSPECIFIED\x10\x00\x12\x12\n" +
 	"\x0eOUTCOME_FAILED\x10\x01\x12\x13\n" +
-	"\x0fOUTCOME_UNKNOWN\x10\x02*\xc7\x03\n" +
+	"\x0fOUTCOME_UNKNOWN\x10\x02*\xde\x03\n" +
 	"\x06Reason\x12\x16\n" +
 	"\x12REASON_UNSPECIFIED\x10\x00\x12\x14\n" +
 	"\x10REASON_NOT_FOUND\x10\x01\x12\x12\n" +
@@ -1025,7 +1030,8 @@ const file_torc_v1_command_proto_rawDesc = "" +
 	"\x16REASON_UNKNOWN_COMMAND\x10\x10\x12\x14\n" +
 	"\x10REASON_TOO_LARGE\x10\x11\x12\x1c\n" +
 	"\x18REASON_DEADLINE_EXCEEDED\x10\x12\x12\x13\n" +
-	"\x0fREASON_CANCELED\x10\x13*;\n" +
+	"\x0fREASON_CANCELED\x10\x13\x12\x15\n" +
+	"\x11REASON_RECOVERING\x10\x14*;\n" +
 	"\x04Kind\x12\x14\n" +
 	"\x10KIND_UNSPECIFIED\x10\x00\x12\r\n" +
 	"\tKIND_READ\x10\x01\x12\x0e\n" +

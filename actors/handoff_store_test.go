@@ -1,0 +1,205 @@
+package actors_test
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/torc-io/torc/actors"
+	testingpb "github.com/torc-io/torc/proto/torc/testing/v1"
+	"github.com/torc-io/torc/ring"
+)
+
+// TestStoreTroubleInSwitchOver: the compare-and-set that gives a partition away
+// fails, or does its work and its answer is lost, or nobody can learn which of
+// the two. Nothing acknowledged is lost, and no command is executed twice, or by
+// two owners.
+func TestStoreTroubleInSwitchOver(t *testing.T) {
+	for name, c := range map[string]struct {
+		effect, blind bool
+	}{
+		"without effect":                {false, false},
+		"the answer is lost":            {true, false},
+		"unknown, and it had no effect": {false, true},
+		"unknown, and it had":           {true, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			store := &trouble{}
+			inWorld(t, setup{quorum: actors.Quorum{N: 3}, book: store.wrap}, "abc", func(w *world) {
+				w.SetDelay(time.Millisecond)
+				l := w.begin(40, 7, actors.Call{}, w.roam)
+				w.join("d")
+				var troubled atomic.Int64
+				store.set(func(_ ring.NodeName, do func() error) error {
+					troubled.Add(1)
+					if c.effect {
+						if err := do(); err != nil {
+							return err
+						}
+					}
+					return errAsTold
+				}, func(ring.NodeName) error {
+					if c.blind && troubled.Load() > 0 {
+						return errAsTold
+					}
+					return nil
+				})
+				elapse(10 * time.Second)
+				store.set(nil, nil)
+				w.settle(30 * time.Second)
+				l.halt()
+				elapse(time.Second)
+				for _, f := range l.failures() {
+					t.Error(f)
+				}
+				if said := w.unequal(); said != "" || troubled.Load() == 0 {
+					t.Errorf("%d swaps failed, %s", troubled.Load(), said)
+				}
+				l.conclude(actors.Call{})
+				l.check(t)
+			})
+		})
+	}
+}
+
+// TestCommandsAreRefusedWhileTheOwnerIsUnknown: as soon as nobody knows whether
+// the partition has another owner, the present one executes nothing, and with one
+// replica the fallback takes writes. When it is known, each is executed once.
+func TestCommandsAreRefusedWhileTheOwnerIsUnknown(t *testing.T) {
+	store := &trouble{}
+	inWorld(t, setup{quorum: actors.Quorum{N: 3}, book: store.wrap, unrepairs: true}, "abc", func(w *world) {
+		for _, key := range w.keys(2) {
+			w.put("a", key, 1)
+		}
+		elapse(time.Second)
+		w.start("d", 1)
+		known, _ := w.ring().Member("d")
+		w.commit(ring.Join(known))
+		move := w.ring().Transfers()[0]
+		blind := atomic.Bool{}
+		store.set(func(ring.NodeName, func() error) error { blind.Store(true); return errAsTold },
+			func(ring.NodeName) error {
+				if blind.Load() {
+					return errAsTold
+				}
+				return nil
+			})
+		w.eventually(20*time.Second, func() string {
+			if blind.Load() {
+				return ""
+			}
+			return "nobody has tried to change the ring"
+		})
+		elapse(2 * time.Second) // what waits is refused by now
+		refused := 0
+		for _, pending := range w.ring().Transfers() {
+			key := w.keyOf(pending.Partition, 0)
+			if _, err := w.get("b", key, at(pending.Partition)); err != nil {
+				refused++
+			}
+			w.put("b", key, 2) // fallbacks help
+			w.expect("c", key, 2, actors.Call{})
+		}
+		if refused == 0 {
+			t.Errorf("the owner of partition %d answers all the time", move.Partition)
+		}
+		store.set(nil, nil)
+		w.settle(30 * time.Second)
+		if said := w.unequal(); said != "" {
+			t.Error(said)
+		}
+	})
+}
+
+// TestStoreThatHangs: commands do not wait for a store that does not answer at all.
+func TestStoreThatHangs(t *testing.T) {
+	store := &trouble{}
+	inWorld(t, setup{quorum: actors.Quorum{N: 1}, book: store.wrap, replaces: true}, "ab", func(w *world) {
+		w.SetDelay(time.Millisecond)
+		c := w.count(8, w.keys(1), 5*time.Millisecond)
+		w.start("c", 1)
+		known, _ := w.ring().Member("c")
+		w.limit("a", 0)
+		w.limit("b", 0)
+		w.commit(ring.Join(known))
+		release := make(chan struct{})
+		store.set(nil, func(ring.NodeName) error { <-release; return errAsTold })
+		w.limit("a", 4)
+		w.limit("b", 4)
+		elapse(20 * time.Second)
+		close(release)
+		store.set(nil, nil)
+		w.settle(30 * time.Second)
+		c.check()
+	})
+}
+
+// TestWaitingForTheStoreIsVisible: a transfer that is ready says that it waits
+// for the store.
+func TestWaitingForTheStoreIsVisible(t *testing.T) {
+	store := &trouble{}
+	inWorld(t, setup{quorum: actors.Quorum{N: 1}, book: store.wrap}, "a", func(w *world) {
+		w.put("a", "key", 1)
+		w.limit("a", 0)
+		w.join("b")
+		store.set(nil, func(ring.NodeName) error { return errAsTold })
+		w.limit("a", 4)
+		w.waits("a", ownershipTo("b"), "the membership store does not answer")
+		if err := w.act("a", &testingpb.Act{Key: []byte("key"), Verb: "add", Value: []byte("id")}, actors.Call{}); err != nil {
+			t.Error(err)
+		}
+		store.set(nil, nil)
+		w.settle(10 * time.Second)
+		w.expect("b", "key", 2, actors.Call{})
+	})
+}
+
+// TestLeaveReturnsWhenNothingIsLeft: neither what the node owned nor what it held
+// for others.
+func TestLeaveReturnsWhenNothingIsLeft(t *testing.T) {
+	inWorld(t, setup{quorum: actors.Quorum{N: 3}, size: 15, unrepairs: true}, "abcde", func(w *world) {
+		w.SetDelay(time.Millisecond)
+		keys := w.keys(3)
+		for _, key := range keys {
+			w.put("a", key, 1)
+		}
+		w.isolate("e")
+		elapse(2 * time.Second)
+		for _, key := range keys {
+			w.put("a", key, 2)
+		}
+		elapse(time.Second)
+		held := false
+		for p := range w.node("b").open() {
+			held = held || w.ring().Owner(p) == "e"
+		}
+		if !held {
+			w.t.Fatal("b holds nothing for e")
+		}
+		ctx, cancel := context.WithTimeout(context.Background(), 15*time.Second)
+		err := w.node("b").Leave(ctx)
+		cancel()
+		if !errors.Is(err, context.DeadlineExceeded) || !strings.Contains(err.Error(), "pending") {
+			t.Errorf("b has left with hints for e: %v", err)
+		}
+		w.waits("b", func(s actors.TransferStatus) bool { return s.To == "e" }, "e cannot be reached")
+		w.rejoin("e")
+		if err := w.node("b").Leave(context.Background()); err != nil {
+			t.Error(err)
+		}
+		if left := w.node("b").open(); len(left) > 0 {
+			t.Errorf("b has left and still holds %d vnodes", len(left))
+		}
+		w.stop("b")
+		w.settle(20 * time.Second)
+		for _, key := range keys {
+			w.expect("e", key, 2, actors.Call{})
+		}
+		if said := w.unequal(); said != "" {
+			t.Error(said)
+		}
+	})
+}

@@ -1,0 +1,6 @@
+//go:build !race
+
+package main
+
+// raceEnabled makes tests that store fifty thousand keys store five thousand.
+const raceEnabled = false
