@@ -13,6 +13,8 @@ LINT     := $(TOOL) golangci-lint
 
 # TESTFLAGS reaches every `go test` below: make test TESTFLAGS='-run Claim -v'.
 TESTFLAGS ?=
+# SOAKTIME is how long `make soak` simulates.
+SOAKTIME  ?= 10m
 # FUZZTIME is how long `make fuzz` tries each fuzz target.
 FUZZTIME  ?= 10s
 
@@ -62,9 +64,15 @@ fuzz: ## Try every fuzz target for FUZZTIME (10s)
 		$(GO) test -run '^$$' -fuzz "^$$name\$$" -fuzztime $(FUZZTIME) "$$package" || exit 1; \
 	done
 
+.PHONY: soak
+soak: ## Simulate clusters, one seed after the other, for SOAKTIME (10m)
+	$(GO) run ./internal/sim/cmd/simulate -for $(SOAKTIME) -from $$(date +%s)
+
+# BENCHFLAGS reaches the program: make bench BENCHFLAGS='-quick -run store'.
+BENCHFLAGS ?=
 .PHONY: bench
-bench: ## Measure coordinated requests beside a plain-Go twin
-	$(GO) run ./internal/bench/cmd/bench
+bench: ## Measure all kinds of work beside plain-Go twins (some fifteen minutes)
+	$(GO) run ./internal/bench/cmd/bench $(BENCHFLAGS)
 
 # The membership tests run against the real Consul, built from its published
 # module at the version in tools/consul/go.mod. It takes some eight minutes on 2

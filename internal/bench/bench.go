@@ -52,6 +52,8 @@ type Config struct {
 	Keys     int            // stored before, and drawn from uniformly
 	Run      *regexp.Regexp // which contenders: of paths like store/C=64/torc; nil is all
 	Progress func(string)   // is told which case begins; nil is nobody
+	Handoff  *HandoffConfig // what is its own; nil leaves handoff out
+	Apart    bool           // measure idle processes, and latency at a rate, too
 }
 
 // Warm-up comes before the measurements, to fill pools, grow stacks and settle
@@ -64,21 +66,60 @@ func Run(ctx context.Context, cases []Case, config Config) (*Report, error) {
 	if config.Progress == nil {
 		config.Progress = func(string) {}
 	}
-	cases = choose(cases, config.Run)
 	report := &Report{Machine: describeMachine(), Time: config.Time, Runs: config.Runs, Keys: config.Keys}
 	report.Before = calibrate(config.Time)
+	err := measureCases(ctx, choose(cases, config.Run), config, report)
+	for _, next := range []func(context.Context, Config, *Report) error{apart, moving} {
+		if err == nil {
+			err = next(ctx, config, report)
+		}
+	}
+	report.Targets = report.judge()
+	if err == nil {
+		report.After = calibrate(config.Time)
+	}
+	return report, err
+}
+
+// measureCases measures what has operations.
+func measureCases(ctx context.Context, cases []Case, config Config, report *Report) error {
 	for i := range cases {
 		c := &cases[i]
 		config.Progress(fmt.Sprintf("%d of %d: %s, C=%d, about %v",
 			i+1, len(cases), c.title(), c.Clients, config.expect(c).Round(time.Second)))
 		results, err := c.measure(ctx, config)
 		if err != nil {
-			return report, fmt.Errorf("%s, C=%d: %w", c.Name, c.Clients, err)
+			return fmt.Errorf("%s, C=%d: %w", c.Name, c.Clients, err)
 		}
 		report.Results = append(report.Results, results...)
 	}
-	report.After = calibrate(config.Time)
-	return report, nil
+	return nil
+}
+
+// apart measures what is no case: it has no operations, or not as fast as they go.
+func apart(ctx context.Context, config Config, report *Report) (err error) {
+	if !config.Apart {
+		return nil
+	}
+	if report.Paced, err = config.measurePaced(ctx); err != nil {
+		return err
+	}
+	report.Idle, err = config.measureIdle(ctx)
+	return err
+}
+
+// moving measures handoff.
+func moving(ctx context.Context, config Config, report *Report) error {
+	if config.Handoff == nil {
+		return nil
+	}
+	own := *config.Handoff
+	own.Runs, own.Run, own.Progress, own.Load = config.Runs, config.Run, config.Progress, config.Time
+	found, err := Handoff(ctx, own)
+	if len(found.Moves)+len(found.Loads) > 0 {
+		report.Handoff = found
+	}
+	return err
 }
 
 // choose keeps the contenders that the pattern matches, and the cases that

@@ -5,12 +5,25 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
+	"os"
 	"regexp"
 	"runtime/debug"
 	"strings"
 	"testing"
 	"time"
 )
+
+// TestMain makes this binary the other processes too.
+func TestMain(m *testing.M) {
+	if !IsMember() {
+		os.Exit(m.Run())
+	}
+	if err := RunMember(); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+}
 
 // short is long enough to see that a case works, and says nothing about speed.
 var short = Config{Time: 2 * time.Millisecond, Runs: 1, Keys: 100}
@@ -20,12 +33,12 @@ func TestEveryCase(t *testing.T) {
 	begun := 0
 	config := short
 	config.Progress = func(string) { begun++ }
-	report, err := Run(t.Context(), Cases(), config)
+	report, err := Run(t.Context(), Cases(200), config)
 	if err != nil {
 		t.Fatal(err)
 	}
 	rows := 0
-	for _, c := range Cases() {
+	for _, c := range Cases(200) {
 		for i, contender := range c.Contenders {
 			if rows == len(report.Results) {
 				t.Fatalf("%d results, want one for each contender", rows)
@@ -43,8 +56,8 @@ func TestEveryCase(t *testing.T) {
 			}
 		}
 	}
-	if begun != len(Cases()) {
-		t.Errorf("was told of %d cases, not of %d", begun, len(Cases()))
+	if begun != len(Cases(200)) {
+		t.Errorf("was told of %d cases, not of %d", begun, len(Cases(200)))
 	}
 }
 
@@ -141,7 +154,7 @@ func TestTwinRepairs(t *testing.T) {
 	system := s.(*twinSystem)
 	newest := &object{value: system.value, wall: system.clock.now(), writer: "twin"}
 	list := system.list(system.keys[0])
-	stale := []ack{{list[0].number, newest}, {list[1].number, nil}, {list[2].number, &object{}}}
+	stale := []ack{{list[0].number, 0, newest}, {list[1].number, 0, nil}, {list[2].number, 0, &object{}}}
 	repair(list, "other", stale, newest)
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
@@ -218,9 +231,9 @@ func TestInterrupt(t *testing.T) {
 }
 
 func TestRunPattern(t *testing.T) {
-	for pattern, want := range map[string]int{"store/C=64/torc": 1, "^store/": 9, "/torc$": 13, "nothing": 0} {
+	for pattern, want := range map[string]int{"store/C=64/torc": 1, "^store/": 9, "/torc$": 23, "-cluster/": 24, "^grow-": 9, "nothing": 0} {
 		rows := 0
-		for _, c := range choose(Cases(), regexp.MustCompile(pattern)) {
+		for _, c := range choose(Cases(200), regexp.MustCompile(pattern)) {
 			rows += len(c.Contenders)
 		}
 		if rows != want {
@@ -249,18 +262,18 @@ func TestSummary(t *testing.T) {
 
 func TestReport(t *testing.T) {
 	report := &Report{Time: time.Second, Runs: 3, Results: []Result{
-		{Case: "store", Detail: "N=3", Clients: 64, Contender: "torc", OpsPerSecond: 1234567, NanosPerOp: 810, CPUNanos: 1620, AllocsPerOp: 21.96, BytesPerOp: 2001},
-		{Case: "claim", Clients: 1, Contender: "torc", Ratio: 2.345, NanosPerOp: 31.4e6, P50Nanos: 5, P99Nanos: 1234, P999Nanos: 2e9, Spread: .1},
+		{Case: "write", Detail: "N=3", Clients: 64, Contender: "torc", OpsPerSecond: 1234567, NanosPerOp: 810, CPUNanos: 1620, AllocsPerOp: 21.96, BytesPerOp: 2001},
+		{Case: "claim", Clients: 1, Contender: "torc", Ratio: 2.345, CPURatio: 1.5, NanosPerOp: 31.4e6, P50Nanos: 5, P99Nanos: 1234, P999Nanos: 2e9, Spread: .1},
 	}}
 	var table, document bytes.Buffer
 	if err := errors.Join(report.WriteTable(&table), report.WriteJSON(&document)); err != nil {
 		t.Fatal(err)
 	}
 	const want = `
-work        C  who   ratio      ops/s  time/op   cpu/op      p50      p99   p99.9  allocs/op   B/op  spread
-store N=3  64  torc      –  1,234,567   810 ns  1.62 µs        –        –       –       22.0  2,001      0%
+work        C  who   ratio  cpu ratio      ops/s  time/op   cpu/op      p50      p99   p99.9  allocs/op   B/op  spread
+write N=3  64  torc      –          –  1,234,567   810 ns  1.62 µs        –        –       –       22.0  2,001      0%
 
-claim       1  torc  2.35×          0  31.4 ms        –  5.00 ns  1.23 µs  2.00 s        0.0      0     10%
+claim       1  torc  2.35×      1.50×          0  31.4 ms        –  5.00 ns  1.23 µs  2.00 s        0.0      0     10%
 `
 	if _, got, _ := strings.Cut(table.String(), "this row's\n"); got != want {
 		t.Errorf("got:%s\nwant:%s", got, want)

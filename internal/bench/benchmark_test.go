@@ -21,7 +21,7 @@ func BenchmarkRing(b *testing.B) {
 
 // benchmark runs all cases of one name.
 func benchmark(b *testing.B, name string) {
-	for _, c := range Cases() {
+	for _, c := range Cases(DefaultMany) {
 		if c.Name != name {
 			continue
 		}

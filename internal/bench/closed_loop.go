@@ -54,12 +54,12 @@ func (l *closedLoop) run(ctx context.Context, s System, length time.Duration) (S
 	runtime.GC()
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
-	used, began := cpuTime(), time.Now()
+	used, began := cpuTime()+cpuOf(s), time.Now()
 	close(start)
 	timer := time.AfterFunc(length, func() { l.stop.Store(true) })
 	interrupt := context.AfterFunc(ctx, func() { l.stop.Store(true) })
 	done.Wait()
-	elapsed, used := time.Since(began), cpuTime()-used
+	elapsed, used := time.Since(began), cpuTime()+cpuOf(s)-used
 	runtime.ReadMemStats(&after)
 	timer.Stop()
 	interrupt()

@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
+	"sync"
 )
 
 // keyspace is what operations draw from. It is made before the clock starts:
@@ -39,4 +40,27 @@ func (k *keyspace) fill(ctx context.Context, store func(key, value []byte) error
 		}
 	}
 	return nil
+}
+
+// fillers store the keys. More would only fill mailboxes.
+const fillers = 64
+
+// fillParallel stores every key, from several goroutines.
+func (k *keyspace) fillParallel(ctx context.Context, store func(key, value []byte) error) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	var all sync.WaitGroup
+	for i := range fillers {
+		part := &keyspace{value: k.value}
+		for at := i; at < len(k.keys); at += fillers {
+			part.keys = append(part.keys, k.keys[at])
+		}
+		all.Go(func() {
+			if err := part.fill(ctx, store); err != nil {
+				cancel(err)
+			}
+		})
+	}
+	all.Wait()
+	return context.Cause(ctx)
 }

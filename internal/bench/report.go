@@ -19,6 +19,12 @@ type Report struct {
 	Runs    int           `json:"runs"`
 	Keys    int           `json:"keys"`
 	Results []Result      `json:"results"`
+	Paced   []Paced       `json:"paced,omitempty"`
+	Idle    []Idle        `json:"idle,omitempty"`
+
+	Handoff *HandoffReport `json:"handoff,omitempty"` // nil if it was not measured
+
+	Targets []Verdict `json:"targets"` // those that were measured
 }
 
 // WriteJSON writes the report for machines. All times are in nanoseconds.
@@ -30,7 +36,23 @@ func (r *Report) WriteJSON(w io.Writer) error {
 
 // WriteTable writes the report for people.
 func (r *Report) WriteTable(w io.Writer) error {
-	_, err := io.WriteString(w, r.head()+"\n"+r.table())
+	parts := []string{r.head()}
+	if len(r.Targets) > 0 {
+		parts = append(parts, draw(verdictColumns, r.Targets, func(*Verdict, *Verdict) bool { return true }))
+	}
+	if len(r.Results) > 0 {
+		parts = append(parts, r.table())
+	}
+	if len(r.Paced) > 0 {
+		parts = append(parts, draw(pacedColumns, r.Paced, func(a, b *Paced) bool { return a.Work == b.Work }))
+	}
+	if len(r.Idle) > 0 {
+		parts = append(parts, r.idleTable())
+	}
+	if r.Handoff != nil {
+		parts = append(parts, r.Handoff.text())
+	}
+	_, err := io.WriteString(w, strings.Join(parts, "\n"))
 	return err
 }
 
@@ -45,16 +67,19 @@ func (r *Report) head() string {
 	return strings.Join(lines, "\n") + "\n"
 }
 
-// columns are the table's; text is on the left, and numbers on the right.
-var columns = []struct {
+// column is one of a table's; text is on the left, and numbers on the right.
+type column[R any] struct {
 	head string
 	left bool
-	cell func(*Result) string
-}{
+	cell func(*R) string
+}
+
+var columns = []column[Result]{
 	{"work", true, func(r *Result) string { return title(r.Case, r.Detail) }},
 	{"C", false, func(r *Result) string { return strconv.Itoa(r.Clients) }},
 	{"who", true, func(r *Result) string { return r.Contender }},
 	{"ratio", false, func(r *Result) string { return orNone(r.Ratio, "%.2f×") }},
+	{"cpu ratio", false, func(r *Result) string { return orNone(r.CPURatio, "%.2f×") }},
 	{"ops/s", false, func(r *Result) string { return thousands(r.OpsPerSecond) }},
 	{"time/op", false, func(r *Result) string { return duration(r.NanosPerOp) }},
 	{"cpu/op", false, func(r *Result) string { return duration(r.CPUNanos) }},
@@ -66,28 +91,65 @@ var columns = []struct {
 	{"spread", false, func(r *Result) string { return fmt.Sprintf("%.0f%%", 100*r.Spread) }},
 }
 
-// table draws the results, with an empty line between one kind of work and the
-// next.
+var pacedColumns = []column[Paced]{
+	{"open loop", true, func(p *Paced) string { return p.Work }},
+	{"of highest", false, func(p *Paced) string { return fmt.Sprintf("%.0f%%", 100*p.Part) }},
+	{"p99/p50", false, func(p *Paced) string { return orNone(p.P99Nanos/p.P50Nanos, "%.1f×") }},
+	{"ops/s", false, func(p *Paced) string { return thousands(p.PerSecond) }},
+	{"p50", false, func(p *Paced) string { return duration(p.P50Nanos) }},
+	{"p99", false, func(p *Paced) string { return duration(p.P99Nanos) }},
+	{"p99.9", false, func(p *Paced) string { return duration(p.P999Nanos) }},
+	{"max", false, func(p *Paced) string { return duration(p.MaxNanos) }},
+	{"unsent", false, func(p *Paced) string { return thousands(p.Unsent) }},
+}
+
+var idleColumns = []column[Idle]{
+	{"idle", true, func(i *Idle) string { return i.Contender }},
+	{"resident", false, func(i *Idle) string { return megabytes(i.Resident) }},
+	{"heap", false, func(i *Idle) string { return megabytes(i.Heap) }},
+	{"process start", false, func(i *Idle) string { return duration(i.Start) }},
+	{"node start", false, func(i *Idle) string { return duration(i.Ready) }},
+	{"spread", false, func(i *Idle) string { return fmt.Sprintf("%.0f%%", 100*i.Spread) }},
+}
+
+// idleTable draws the idle processes, and what a vnode takes.
+func (r *Report) idleTable() string {
+	text := draw(idleColumns, r.Idle, func(*Idle, *Idle) bool { return true })
+	if each := vnodeBytes(r.Idle); each > 0 {
+		text += fmt.Sprintf("each idle vnode: %s B of heap\n", thousands(each))
+	}
+	return text
+}
+
+func megabytes(size float64) string { return orNone(size/1e6, "%.1f MB") }
+
+// table draws the results.
 func (r *Report) table() string {
+	return draw(columns, r.Results, func(a, b *Result) bool { return a.Case == b.Case })
+}
+
+// draw makes a table of rows, with an empty line between one kind of work and
+// the next.
+func draw[R any](columns []column[R], rows []R, same func(a, b *R) bool) string {
 	lines := [][]string{nil}
 	for _, c := range columns {
 		lines[0] = append(lines[0], c.head)
 	}
-	for i := range r.Results {
-		if i > 0 && r.Results[i].Case != r.Results[i-1].Case {
+	for i := range rows {
+		if i > 0 && !same(&rows[i-1], &rows[i]) {
 			lines = append(lines, make([]string, len(columns)))
 		}
 		var line []string
 		for _, c := range columns {
-			line = append(line, c.cell(&r.Results[i]))
+			line = append(line, c.cell(&rows[i]))
 		}
 		lines = append(lines, line)
 	}
-	return align(lines)
+	return align(columns, lines)
 }
 
 // align pads the cells of each column to one width.
-func align(lines [][]string) string {
+func align[R any](columns []column[R], lines [][]string) string {
 	widths := make([]int, len(columns))
 	for _, line := range lines {
 		for i, cell := range line {

@@ -25,6 +25,8 @@ type Result struct {
 	// Ratio is the subject's time per operation to this contender's; 0 for the
 	// subject itself, and where there is none.
 	Ratio float64 `json:"ratio,omitempty"`
+	// CPURatio is the same of their processor time.
+	CPURatio float64 `json:"cpu_ratio,omitempty"`
 
 	OpsPerSecond float64 `json:"ops_per_second"`
 	NanosPerOp   float64 `json:"nanos_per_op"`
@@ -60,6 +62,7 @@ func (c *Case) summarise(rounds [][]Sample) []Result {
 		}
 		if i > 0 {
 			results[i].Ratio = ratio(rounds[0], samples)
+			results[i].CPURatio = cpuRatio(rounds[0], samples)
 		}
 	}
 	return results
@@ -67,14 +70,28 @@ func (c *Case) summarise(rounds [][]Sample) []Result {
 
 // ratio is the median of the ratios that two contenders had in the same round.
 func ratio(subject, other []Sample) float64 {
+	return ratioOf(subject, other, func(s Sample) float64 { return s.Nanos })
+}
+
+// cpuRatio is that of their processor time; 0 if the system does not tell it, or
+// not exactly enough.
+func cpuRatio(subject, other []Sample) float64 {
+	value := ratioOf(subject, other, func(s Sample) float64 { return s.CPU })
+	if math.IsNaN(value) || math.IsInf(value, 0) {
+		return 0
+	}
+	return value
+}
+
+func ratioOf[S any](subject, other []S, nanos func(S) float64) float64 {
 	ratios := make([]float64, len(subject))
 	for round := range ratios {
-		ratios[round] = subject[round].Nanos / other[round].Nanos
+		ratios[round] = nanos(subject[round]) / nanos(other[round])
 	}
 	return median(ratios)
 }
 
-func collect(samples []Sample, of func(Sample) float64) []float64 {
+func collect[S any](samples []S, of func(S) float64) []float64 {
 	values := make([]float64, len(samples))
 	for i, s := range samples {
 		values[i] = of(s)

@@ -1,6 +1,7 @@
 package bench
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -25,14 +26,20 @@ type solo struct {
 	cancel  context.CancelFunc
 }
 
-func startSolo(ctx context.Context, keys int, service torc.Registration) (*solo, error) {
-	node, err := torc.Start(ctx, torc.Config{Name: "solo"}, service)
+// startSolo starts a node with a service; the ring is of the default size if that
+// is 0.
+func startSolo(ctx context.Context, keys, ringSize int, service torc.Registration) (*solo, error) {
+	node, err := torc.Start(ctx, torc.Config{Name: "solo", RingSize: ringSize}, service)
 	if err != nil {
 		return nil, err
 	}
+	return newSolo(ctx, node, keys), nil
+}
+
+func newSolo(ctx context.Context, node *torc.Node, keys int) *solo {
 	s := &solo{keyspace: newKeyspace(keys), node: node}
 	s.clients, s.cancel = context.WithCancel(context.WithoutCancel(ctx))
-	return s, nil
+	return s
 }
 
 // client returns a context for one client. Its channel is not shared with the
@@ -47,9 +54,13 @@ func (s *solo) client() context.Context {
 // Close shuts the node down.
 func (s *solo) Close() error {
 	s.cancel()
+	return shutDown(s.node)
+}
+
+func shutDown(node *torc.Node) error {
 	ctx, cancel := context.WithTimeout(context.Background(), stopWithin)
 	defer cancel()
-	return s.node.Shutdown(ctx)
+	return node.Shutdown(ctx)
 }
 
 // kvSystem is the key/value service on one node, which holds all replicas.
@@ -59,24 +70,39 @@ type kvSystem struct {
 	op func(*kvSystem, context.Context, []byte) error
 }
 
+// shape is what grows of a system.
+type shape struct {
+	n        int // replicas; a majority of them is waited for
+	ringSize int // 0 is the default
+	keys     int // 0 is as many as the others have
+}
+
 func openKV(op func(*kvSystem, context.Context, []byte) error) func(context.Context, int) (System, error) {
+	return openShape(shape{n: replicas}, op)
+}
+
+func openShape(sh shape, op func(*kvSystem, context.Context, []byte) error) func(context.Context, int) (System, error) {
 	return func(ctx context.Context, keys int) (System, error) {
-		service := kv.New(torc.Quorum{N: replicas, R: need, W: need})
-		node, err := startSolo(ctx, keys, service)
+		service := kv.New(torc.Quorum{N: sh.n})
+		node, err := startSolo(ctx, cmp.Or(sh.keys, keys), sh.ringSize, service)
 		if err != nil {
 			return nil, err
 		}
 		s := &kvSystem{solo: node, kv: service.On(node.node), op: op}
-		err = s.fill(ctx, func(key, value []byte) error {
-			// On all replicas, so that no fetch finds something to repair.
-			_, err := s.kv.Store(ctx, key, kv.Value{Bytes: value}, torc.W(replicas))
-			return err
-		})
-		if err != nil {
+		if err := s.fillAll(ctx, sh.n); err != nil {
 			return nil, errors.Join(err, s.Close())
 		}
 		return s, nil
 	}
+}
+
+// fillAll stores every key on all replicas, so that no fetch finds something to
+// repair.
+func (s *kvSystem) fillAll(ctx context.Context, n int) error {
+	return s.fillParallel(ctx, func(key, value []byte) error {
+		_, err := s.kv.Store(ctx, key, kv.Value{Bytes: value}, torc.W(n))
+		return err
+	})
 }
 
 // Client returns the operation of one client.
@@ -106,7 +132,7 @@ type pingSystem struct {
 
 func openPing(ctx context.Context, keys int) (System, error) {
 	service := ping.New()
-	node, err := startSolo(ctx, keys, service)
+	node, err := startSolo(ctx, keys, 0, service)
 	if err != nil {
 		return nil, err
 	}

@@ -65,12 +65,14 @@ type request struct {
 	key    string
 	object *object    // to store; nil to fetch
 	acks   chan<- ack // nil if nobody waits
+	id     uint32     // that the ack shall have; for other processes
 	stop   bool
 }
 
 // ack is what a partition holds after the request.
 type ack struct {
 	partition ring.Partition
+	id        uint32 // of the request
 	object    *object
 }
 
@@ -92,7 +94,7 @@ func (p *partition) run() {
 			p.objects.Set(r.key, kept)
 		}
 		if r.acks != nil {
-			r.acks <- ack{p.number, kept}
+			r.acks <- ack{p.number, r.id, kept}
 		}
 	}
 }
@@ -103,13 +105,7 @@ type coordination func(*twin, []*partition, request) *object
 
 func openTwin(op func(*twin, coordination, []byte) error, by coordination) func(context.Context, int) (System, error) {
 	return func(ctx context.Context, keys int) (System, error) {
-		t := &twin{keyspace: newKeyspace(keys)}
-		for i := range ring.DefaultSize {
-			p := &partition{number: ring.Partition(i), inbox: make(chan request, inboxSize)}
-			t.partitions = append(t.partitions, p)
-			t.running.Go(p.run)
-		}
-		t.partitions = append(t.partitions, t.partitions...)
+		t := newTwin(keys)
 		s := &twinSystem{t, op, by}
 		err := t.fill(ctx, func(key, _ []byte) error { return t.store(by, key) })
 		if err != nil {
@@ -117,6 +113,18 @@ func openTwin(op func(*twin, coordination, []byte) error, by coordination) func(
 		}
 		return s, nil
 	}
+}
+
+// newTwin starts the partitions.
+func newTwin(keys int) *twin {
+	t := &twin{keyspace: newKeyspace(keys)}
+	for i := range ring.DefaultSize {
+		p := &partition{number: ring.Partition(i), inbox: make(chan request, inboxSize)}
+		t.partitions = append(t.partitions, p)
+		t.running.Go(p.run)
+	}
+	t.partitions = append(t.partitions, t.partitions...)
+	return t
 }
 
 // twinSystem is the twin with one operation, coordinated in one way.
@@ -133,11 +141,11 @@ func (s *twinSystem) Client(number int) Op {
 }
 
 // Close ends the partitions.
-func (s *twinSystem) Close() error {
-	for _, p := range s.partitions[:ring.DefaultSize] {
+func (t *twin) Close() error {
+	for _, p := range t.partitions[:ring.DefaultSize] {
 		p.inbox <- request{stop: true}
 	}
-	s.running.Wait()
+	t.running.Wait()
 	return nil
 }
 

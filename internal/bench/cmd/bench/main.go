@@ -26,11 +26,19 @@ const (
 // settings are the flags.
 type settings struct {
 	config                 bench.Config
-	json                   bool
+	many                   int
+	quick, json            bool
 	cpuProfile, memProfile string
 }
 
 func main() {
+	if bench.IsMember() {
+		if err := bench.RunMember(); err != nil {
+			fmt.Fprintln(os.Stderr, "bench:", err)
+			os.Exit(exitFailed)
+		}
+		return
+	}
 	s, err := parse(os.Args[1:])
 	switch {
 	case errors.Is(err, flag.ErrHelp):
@@ -56,11 +64,16 @@ func main() {
 
 func parse(args []string) (*settings, error) {
 	s := &settings{config: bench.Config{Progress: func(line string) { fmt.Fprintln(os.Stderr, line) }}}
+	s.config.Handoff, s.config.Apart = new(bench.HandoffConfig), true
 	var pattern string
 	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
-	flags.DurationVar(&s.config.Time, "time", 2*time.Second, "of one measurement")
-	flags.IntVar(&s.config.Runs, "runs", 3, "measurements of each contender; the table shows medians")
+	flags.DurationVar(&s.config.Time, "time", time.Second, "of one measurement")
+	flags.IntVar(&s.config.Runs, "runs", 5, "measurements of each contender; the table shows medians")
 	flags.IntVar(&s.config.Keys, "keys", bench.DefaultKeys, "stored before, and drawn from uniformly")
+	flags.IntVar(&s.many, "many", bench.DefaultMany, "keys of the larger store in grow-keys")
+	flags.BoolVar(&s.quick, "quick", false, "one short run of each, to see that all works; flags for times and keys still count")
+	flags.IntVar(&s.config.Handoff.Keys, "handoff-keys", bench.DefaultHandoffKeys, "stored on three replicas, of which half move")
+	flags.IntVar(&s.config.Handoff.Transfers, "transfers", 0, "at a time in handoff; 0 is what a node does by default")
 	flags.StringVar(&pattern, "run", "", "only what matches the `regexp`, of names like store/C=64/torc")
 	flags.BoolVar(&s.json, "json", false, "print JSON instead of the table")
 	flags.StringVar(&s.cpuProfile, "cpuprofile", "", "write a CPU profile to `file`")
@@ -68,11 +81,32 @@ func parse(args []string) (*settings, error) {
 	if err := flags.Parse(args); err != nil {
 		return nil, err
 	}
+	if s.quick {
+		s.hurry(flags)
+	}
 	var err error
 	if s.config.Run, err = regexp.Compile(pattern); err != nil {
 		return nil, fmt.Errorf("-run: %w", err)
 	}
 	return s, s.check(flags.Args())
+}
+
+// hurry makes everything short that no flag has set.
+func (s *settings) hurry(flags *flag.FlagSet) {
+	given := make(map[string]bool)
+	flags.Visit(func(f *flag.Flag) { given[f.Name] = true })
+	if !given["time"] {
+		s.config.Time = 200 * time.Millisecond
+	}
+	if !given["runs"] {
+		s.config.Runs = 1
+	}
+	if !given["many"] {
+		s.many = 100_000
+	}
+	if !given["handoff-keys"] {
+		s.config.Handoff.Keys = 10_000
+	}
 }
 
 func (s *settings) check(rest []string) error {
@@ -85,12 +119,18 @@ func (s *settings) check(rest []string) error {
 		return fmt.Errorf("-runs %d: want 1 or more", s.config.Runs)
 	case s.config.Keys < 1:
 		return fmt.Errorf("-keys %d: want 1 or more", s.config.Keys)
+	case s.many < 1:
+		return fmt.Errorf("-many %d: want 1 or more", s.many)
+	case s.config.Handoff.Keys < 1:
+		return fmt.Errorf("-handoff-keys %d: want 1 or more", s.config.Handoff.Keys)
+	case s.config.Handoff.Transfers < 0:
+		return fmt.Errorf("-transfers %d: want 0 or more", s.config.Handoff.Transfers)
 	}
 	return nil
 }
 
 // errNothing explains an empty report.
-var errNothing = errors.New("-run matches nothing: names are like store/C=64/torc, lookup/C=1/torc")
+var errNothing = errors.New("-run matches nothing: names are like store/C=64/torc, paced/store, idle/Q=120, handoff/1KiB/move")
 
 // run measures, and prints what is complete even if something went wrong.
 func (s *settings) run(ctx context.Context) error {
@@ -98,12 +138,13 @@ func (s *settings) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	report, err := bench.Run(ctx, bench.Cases(), s.config)
+	report, err := bench.Run(ctx, bench.Cases(s.many), s.config)
 	err = errors.Join(err, stop(), s.writeMemProfile())
+	empty := len(report.Results)+len(report.Paced)+len(report.Idle) == 0 && report.Handoff == nil
 	switch {
-	case len(report.Results) == 0 && err == nil:
+	case empty && err == nil:
 		return errNothing
-	case len(report.Results) == 0:
+	case empty:
 		return err
 	case s.json:
 		return errors.Join(err, report.WriteJSON(os.Stdout))
