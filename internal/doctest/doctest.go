@@ -6,7 +6,12 @@
 //   - ```console: lines that begin with "$ " are commands, the lines below each
 //     are what it prints. "..." stands for anything within a line, and a line of
 //     its own for any lines.
-//   - ```go path/of/file.go: the block is that file, word for word.
+//   - ```console NAME: likewise in a terminal of that name, where a command goes
+//     on running. Lines that begin with "> " are typed to it; a block that begins
+//     with other lines waits until the program has printed those by itself, and
+//     one that says ^C ends it.
+//   - ```go path/of/file.go, or another language: the block is that file, word for
+//     word.
 package doctest
 
 import (
@@ -16,9 +21,13 @@ import (
 
 // Step is one command of a page and what it prints.
 type Step struct {
-	Line    int // of the command in the page
-	Command string
-	Output  []string // as the page has it, with "..." for what may differ
+	Line       int      // of the step in the page
+	Terminal   string   // its name, "" for that of the reader's shell
+	Command    string   // for the shell, or
+	Typed      string   // for the program that runs in the terminal
+	Awaits     bool     // or nothing: the program prints by itself,
+	Interrupts bool     // or is interrupted
+	Output     []string // as the page has it, with "..." for what may differ
 }
 
 // Listing is a block that shows a whole file.
@@ -60,21 +69,33 @@ func (p *Page) add(info string, line int, body []string) {
 	language, file, _ := strings.Cut(info, " ")
 	switch {
 	case language == "console":
-		p.Steps = append(p.Steps, steps(line, body)...)
-	case language == "go" && file != "":
+		p.Steps = append(p.Steps, steps(line, file, body)...)
+	case file != "":
 		p.Listings = append(p.Listings, Listing{line, file, strings.Join(body, "\n") + "\n"})
 	case language == "sh" || language == "bash" || language == "shell":
 		p.Unchecked = append(p.Unchecked, line)
 	}
 }
 
-func steps(line int, body []string) []Step {
+func steps(line int, terminal string, body []string) []Step {
 	var all []Step
 	for i, text := range body {
+		step := Step{Line: line + 1 + i, Terminal: terminal}
 		command, isCommand := strings.CutPrefix(text, "$ ")
+		typed, isTyped := strings.CutPrefix(text, "> ")
 		switch {
 		case isCommand:
-			all = append(all, Step{Line: line + 1 + i, Command: command})
+			step.Command = command
+			all = append(all, step)
+		case isTyped && terminal != "":
+			step.Typed = typed
+			all = append(all, step)
+		case text == "^C" && terminal != "":
+			step.Interrupts = true
+			all = append(all, step)
+		case len(all) == 0 && terminal != "":
+			step.Awaits, step.Output = true, []string{text}
+			all = append(all, step)
 		case len(all) > 0:
 			last := &all[len(all)-1]
 			last.Output = append(last.Output, text)
@@ -92,6 +113,30 @@ func (s Step) Matches(output string) bool {
 // go on running.
 func (s Step) Begins(output string) bool {
 	return s.prefix().MatchString(output)
+}
+
+// Find returns where in output the step's own part ends: what it prints by
+// itself, or what answers a typed line, up to the next prompt. An answer that ends
+// in a line "..." goes on, and nobody waits for its end. It is -1 as long as the
+// part has not been printed.
+func (s Step) Find(output string) int {
+	lines, prompt := s.Output, `\n> `
+	if !s.Awaits && len(lines) > 1 && lines[len(lines)-1] == "..." {
+		lines, prompt = lines[:len(lines)-1], `\n`
+	}
+	expression := Step{Output: lines}.expression()
+	switch {
+	case s.Awaits:
+	case expression == "":
+		expression = `(?:\A|\n)> `
+	default: // something else may come before, if the program also prints by itself
+		expression = `(?:\A|\n|> )` + expression + prompt
+	}
+	at := regexp.MustCompile(expression).FindStringIndex(output)
+	if at == nil {
+		return -1
+	}
+	return at[1]
 }
 
 func (s Step) pattern() *regexp.Regexp { return regexp.MustCompile(`\A` + s.expression() + `\z`) }

@@ -1,28 +1,22 @@
 package doctest_test
 
 import (
-	"bytes"
-	"context"
 	"flag"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
-	"sync"
-	"syscall"
 	"testing"
 	"time"
 
-	"github.com/torc-io/torc/internal/consultest"
 	"github.com/torc-io/torc/internal/doctest"
 )
 
 var rewrite = flag.Bool("rewrite", false, "put the listed files into the pages")
 
 // patience bounds every command of a page; the first may have to compile.
-const patience = 2 * time.Minute
+const patience = time.Minute
 
 // isServer finds the commands that go on running until the page ends. Their ports
 // are the page's own: no two of them listen at the same address.
@@ -49,7 +43,7 @@ func pages(t *testing.T) []string {
 		}
 		all = append(all, found...)
 	}
-	return all
+	return slices.DeleteFunc(all, func(path string) bool { return path == filepath.Clean(tutorial) })
 }
 
 func read(t *testing.T, path string) string {
@@ -93,106 +87,16 @@ func TestCommands(t *testing.T) {
 			}
 		}
 		if len(page.Steps) > 0 {
-			t.Run(filepath.ToSlash(path), func(t *testing.T) { run(t, page.Steps) })
+			t.Run(filepath.ToSlash(path), func(t *testing.T) {
+				r := reader{dir: root}
+				for _, s := range page.Steps {
+					if !r.follow(t, s) {
+						return
+					}
+				}
+			})
 		}
 	}
-}
-
-func run(t *testing.T, steps []doctest.Step) {
-	for _, s := range steps {
-		if s.Command == "make agent" {
-			_, err := consultest.Find()
-			consultest.Need(t, err) // to build it takes longer than anybody waits here
-		}
-		switch {
-		case elsewhere[s.Command] != "":
-		case isServer.MatchString(s.Command):
-			serve(t, s)
-		default:
-			execute(t, s)
-		}
-		if t.Failed() {
-			return // the next command builds on this one
-		}
-	}
-}
-
-func execute(t *testing.T, s doctest.Step) {
-	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
-	defer cancel()
-	var output bytes.Buffer
-	command := shell(ctx, s.Command)
-	command.Stdout = &output
-	complaints := &bytes.Buffer{}
-	command.Stderr = complaints
-	if err := command.Run(); err != nil {
-		t.Errorf("line %d: %s: %v\n%s%s", s.Line, s.Command, err, output.String(), complaints)
-		return
-	}
-	if len(s.Output) > 0 && !s.Matches(output.String()) {
-		t.Errorf("line %d: %s printed\n%s\nand the page says\n%s", s.Line, s.Command, output.String(), strings.Join(s.Output, "\n"))
-	}
-}
-
-// shell runs a line as a reader's terminal would, from the project's root, in a
-// process group of its own so that all of it can be ended.
-func shell(ctx context.Context, line string) *exec.Cmd {
-	command := exec.CommandContext(ctx, "sh", "-c", line)
-	command.Dir = root
-	command.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	command.Cancel = func() error { return syscall.Kill(-command.Process.Pid, syscall.SIGINT) }
-	command.WaitDelay = 30 * time.Second
-	return command
-}
-
-// serve starts a command that goes on running, waits until it has printed what
-// the page shows, if anything, and ends it with the page.
-func serve(t *testing.T, s doctest.Step) {
-	t.Helper()
-	ctx, cancel := context.WithCancel(context.Background())
-	command := shell(ctx, s.Command)
-	output := &transcript{said: make(chan struct{}, 1)}
-	command.Stdout, command.Stderr = output, output
-	if err := command.Start(); err != nil {
-		t.Fatal(err)
-	}
-	ended := make(chan struct{})
-	go func() { defer close(ended); _ = command.Wait() }()
-	t.Cleanup(func() { cancel(); <-ended })
-	deadline := time.After(patience)
-	for len(s.Output) > 0 && !s.Begins(output.String()) {
-		select {
-		case <-output.said:
-		case <-ended:
-			t.Fatalf("line %d: %s ended:\n%s", s.Line, s.Command, output)
-		case <-deadline:
-			t.Fatalf("line %d: %s has not printed what the page says, but\n%s", s.Line, s.Command, output)
-		}
-	}
-}
-
-// transcript collects what a running command prints, and tells of each piece.
-type transcript struct {
-	mu   sync.Mutex
-	text bytes.Buffer
-	said chan struct{}
-}
-
-func (o *transcript) Write(p []byte) (int, error) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	select {
-	case o.said <- struct{}{}:
-	default:
-	}
-	return o.text.Write(p)
-}
-
-func (o *transcript) String() string {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.text.String()
 }
 
 func TestParse(t *testing.T) {

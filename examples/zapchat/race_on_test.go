@@ -1,0 +1,6 @@
+//go:build race
+
+package main
+
+// raceEnabled makes a crowd smaller.
+const raceEnabled = true
