@@ -215,8 +215,9 @@ func (n *Node) Targets(p Partition, replicas int) []ring.Target { return n.node.
 // last showed them.
 func (n *Node) Nodes() []membership.Node { return n.node.Nodes() }
 
-// Transfers returns the pending transfers of the ring. Why one waits is known on
-// the node that gives the partition.
+// Transfers returns the transfers that this node knows of: those that it sends,
+// receives or lacks, with their progress or what they wait for, and those that the
+// ring wants from others, of which these know more.
 func (n *Node) Transfers() []TransferStatus { return n.node.Transfers() }
 
 // TransferLimits returns what handoff may take of the node.

@@ -7,8 +7,8 @@ import (
 	"github.com/torc-io/torc/handoff"
 )
 
-// TransferStatus is what a node knows about a transfer: its sender and its
-// receiver all, the others that the ring wants it.
+// TransferStatus is what a node knows about a transfer: all of it if it sends it,
+// what has come if it receives it, and otherwise that the ring wants it.
 type TransferStatus struct {
 	handoff.Transfer
 	Phase handoff.Phase
