@@ -38,6 +38,7 @@ type HandoffConfig struct {
 	Runs      int
 	Keys      int            // stored on three replicas
 	Transfers int            // at a time; 0 is the default of a node
+	Rate      int64          // that a node sends at, in bytes per second; 0 is no bound
 	Load      time.Duration  // how long commands are measured before and after a transfer
 	Run       *regexp.Regexp // which: of names like handoff/1KiB/move and handoff/1KiB/load; nil is all
 	Progress  func(string)   // is told what begins; nil is nobody
@@ -48,6 +49,7 @@ type HandoffReport struct {
 	Runs      int    `json:"runs"`
 	Keys      int    `json:"keys"`
 	Transfers int    `json:"transfers,omitempty"`
+	Rate      int64  `json:"rate,omitempty"`
 	Moves     []Move `json:"moves"`
 	Loads     []Load `json:"loads"`
 }
@@ -89,7 +91,7 @@ var handoffTwins = []struct {
 // streams that move as much, and what the commands notice of it. When ctx ends,
 // it stops at once and returns what is complete, with the error.
 func Handoff(ctx context.Context, config HandoffConfig) (*HandoffReport, error) {
-	report := &HandoffReport{Runs: config.Runs, Keys: config.Keys, Transfers: config.Transfers}
+	report := &HandoffReport{Runs: config.Runs, Keys: config.Keys, Transfers: config.Transfers, Rate: config.Rate}
 	for _, size := range handoffSizes {
 		if !config.wants("move", size) {
 			continue

@@ -42,10 +42,13 @@ func openPair(ctx context.Context, config *HandoffConfig, size handoffSize) (*pa
 		node, err := torc.Start(ctx, torc.Config{
 			Name: name, Membership: store.Connect(), Rebalance: torc.RebalanceManual, Transfers: limits, Metrics: metrics,
 		}, service)
-		if err == nil {
-			p.nodes = append(p.nodes, node)
+		if err != nil {
+			return err
 		}
-		return err
+		p.nodes = append(p.nodes, node)
+		limits = node.TransferLimits()
+		limits.Rate = config.Rate
+		return node.SetTransferLimits(limits)
 	}
 	err := start("first", p.registry)
 	if err == nil {

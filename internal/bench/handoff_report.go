@@ -52,8 +52,12 @@ func (r *HandoffReport) text() (text string) {
 }
 
 func (r *HandoffReport) parallel() string {
-	if r.Transfers == 0 {
-		return "as many transfers at a time as by default"
+	text := "as many transfers at a time as by default"
+	if r.Transfers > 0 {
+		text = fmt.Sprintf("%d transfers at a time", r.Transfers)
 	}
-	return fmt.Sprintf("%d transfers at a time", r.Transfers)
+	if r.Rate > 0 {
+		text += fmt.Sprintf(", at %d bytes/s", r.Rate)
+	}
+	return text
 }

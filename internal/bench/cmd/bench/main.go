@@ -74,6 +74,7 @@ func parse(args []string) (*settings, error) {
 	flags.BoolVar(&s.quick, "quick", false, "one short run of each, to see that all works; flags for times and keys still count")
 	flags.IntVar(&s.config.Handoff.Keys, "handoff-keys", bench.DefaultHandoffKeys, "stored on three replicas, of which half move")
 	flags.IntVar(&s.config.Handoff.Transfers, "transfers", 0, "at a time in handoff; 0 is what a node does by default")
+	flags.Int64Var(&s.config.Handoff.Rate, "transfer-rate", 0, "of handoff, in bytes per second; 0 is no bound")
 	flags.StringVar(&pattern, "run", "", "only what matches the `regexp`, of names like store/C=64/torc")
 	flags.BoolVar(&s.json, "json", false, "print JSON instead of the table")
 	flags.StringVar(&s.cpuProfile, "cpuprofile", "", "write a CPU profile to `file`")
@@ -125,6 +126,8 @@ func (s *settings) check(rest []string) error {
 		return fmt.Errorf("-handoff-keys %d: want 1 or more", s.config.Handoff.Keys)
 	case s.config.Handoff.Transfers < 0:
 		return fmt.Errorf("-transfers %d: want 0 or more", s.config.Handoff.Transfers)
+	case s.config.Handoff.Rate < 0:
+		return fmt.Errorf("-transfer-rate %d: want 0 or more", s.config.Handoff.Rate)
 	}
 	return nil
 }
