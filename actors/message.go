@@ -4,6 +4,7 @@ import (
 	"context"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
@@ -204,11 +205,25 @@ func (c *requestContext) Err() error {
 // Value has nothing: contexts do not cross machines.
 func (c *requestContext) Value(any) any { return nil }
 
-// visit is a control message: it runs a function on a vnode's turn.
+// visit is a control message: it runs a function on a vnode's turn, unless it was
+// withdrawn before.
 type visit struct {
-	run  func(*vnode)
-	done chan struct{}
+	run   func(*vnode)
+	taken atomic.Bool // by the vnode, or by whoever withdraws it
+	done  chan struct{}
 }
+
+// perform runs the function, on the vnode's turn.
+func (m *visit) perform(v *vnode) {
+	if m.taken.CompareAndSwap(false, true) {
+		defer close(m.done)
+		m.run(v)
+	}
+}
+
+// withdraw keeps the function from running. It returns false if it runs already, or
+// has run.
+func (m *visit) withdraw() bool { return m.taken.CompareAndSwap(false, true) }
 
 // envelope wraps a command with the address for its replies.
 func envelope(c *command, sender *actor.PID) *actor.MessageEnvelope {

@@ -57,8 +57,7 @@ func (v *vnode) Receive(ctx actor.Context) {
 	case *command:
 		v.take(m, ctx.Sender())
 	case *visit:
-		m.run(v)
-		close(m.done)
+		m.perform(v)
 	case *actor.Started:
 		v.open()
 	case *actor.Stopped:

@@ -66,17 +66,23 @@ func (h *vnodeHandle) post(run func(*vnode)) *visit {
 }
 
 // visit is post for a caller that waits until it has happened. It gives up when
-// ctx ends, as when a handler never returns, or when the vnode has ended.
-func (h *vnodeHandle) visit(ctx context.Context, run func(*vnode)) error {
+// ctx ends, as when a handler never returns, or when the vnode has ended: after an
+// error the function has not run, and will not.
+func (h *vnodeHandle) visit(ctx context.Context, run func(*vnode)) (err error) {
 	v := h.post(run)
 	select {
 	case <-v.done:
 		return nil
 	case <-h.vnode.stopped:
-		return ErrStopping
+		err = ErrStopping
 	case <-ctx.Done():
-		return fmt.Errorf("wait for the vnode's turn: %w", context.Cause(ctx))
+		err = fmt.Errorf("wait for the vnode's turn: %w", context.Cause(ctx))
 	}
+	if v.withdraw() {
+		return err
+	}
+	<-v.done
+	return nil
 }
 
 var _ actor.Process = (*vnodeProxy)(nil)
