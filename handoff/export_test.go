@@ -7,3 +7,6 @@ func (s *Sender) Kept() (seqs []uint64) {
 	}
 	return seqs
 }
+
+// Left returns how many keys are dirty.
+func (s *Sender) Left() int { return s.dirty.len() }

@@ -70,9 +70,6 @@ func NewSender(kind Type, snapshot bool) *Sender {
 // Phase returns how far the transfer is.
 func (s *Sender) Phase() Phase { return s.phase }
 
-// Left returns how many keys are dirty.
-func (s *Sender) Left() int { return s.dirty.len() }
-
 // Welcome begins to use a connection, of which the receiver said which chunk it
 // wants next. It is an error if that one is not kept any more: the receiver has
 // forgotten what it had acknowledged, and the transfer has to begin anew.
