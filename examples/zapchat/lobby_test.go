@@ -58,9 +58,12 @@ func TestAnInboxThatWasFull(t *testing.T) {
 	v.mu.Lock() // as if the machine stood still
 	goOn := sync.OnceFunc(v.mu.Unlock)
 	defer goOn()
-	for range 3 * inboxSize {
-		_ = c.members[0].node.Push(full.Address(), &chatpb.News{Room: "room"})
-	}
+	eventually(t, "the inbox is full", func() bool {
+		for range inboxSize {
+			_ = c.members[0].node.Push(full.Address(), &chatpb.News{Room: "room"})
+		}
+		return full.Overflowed()
+	})
 	alex.types("say room anybody here?")
 	goOn()
 	eventually(t, "there is another inbox", func() bool { return l.current() != full })
