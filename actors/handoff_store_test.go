@@ -3,13 +3,18 @@ package actors_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
 
+	"github.com/asynkron/protoactor-go/actor"
+	"google.golang.org/protobuf/proto"
+
 	"github.com/torc-io/torc/actors"
 	testingpb "github.com/torc-io/torc/proto/torc/testing/v1"
+	transportpb "github.com/torc-io/torc/proto/torc/transport/v1"
 	"github.com/torc-io/torc/ring"
 )
 
@@ -154,6 +159,37 @@ func TestWaitingForTheStoreIsVisible(t *testing.T) {
 		store.set(nil, nil)
 		w.settle(10 * time.Second)
 		w.expect("b", "key", 2, actors.Call{})
+	})
+}
+
+// TestWhoHasLeftHoldsNothingForOthers: a coordinator that does not have the newest
+// ring may still take the node for a stand-in. What it took would end with it
+// (seed 9936 of the simulation at first).
+func TestWhoHasLeftHoldsNothingForOthers(t *testing.T) {
+	inWorld(t, setup{quorum: actors.Quorum{N: 3}}, "abcd", func(w *world) {
+		w.SetDelay(time.Millisecond)
+		before := w.ring()
+		if err := w.node("b").Leave(context.Background()); err != nil {
+			t.Fatal(err)
+		}
+		payload, err := proto.Marshal(put("late", 1))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, other := range w.names() {
+			w.Cut("b", string(other)) // who would have it back otherwise
+		}
+		to := actor.NewPID("b", fmt.Sprintf("shelf/%d", before.Partition([]byte("late"))))
+		command := &transportpb.Command{
+			Method: "Act", Payload: payload, Epoch: uint64(before.Epoch()), TimeoutNanos: int64(time.Second), Fallback: true,
+		}
+		if err := w.node("a").transport.Send(to, nil, command); err != nil {
+			t.Fatal(err)
+		}
+		elapse(100 * time.Millisecond)
+		if held := w.node("b").open(); len(held) > 0 || !w.node("b").HasLeft() {
+			t.Errorf("b has left, and opened %d vnodes; it has left: %v", len(held), w.node("b").HasLeft())
+		}
 	})
 }
 

@@ -32,8 +32,17 @@ func (n *Node) Commit(ctx context.Context, p *ring.Plan) error {
 // HasLeft says whether the node is no member any more, or about to be removed, and
 // holds nothing that belongs to another one.
 func (n *Node) HasLeft() bool {
-	m, known := n.Ring().Member(n.name)
-	return (!known || m.Status == ring.Exiting) && n.holdings().foreign == 0
+	if !n.Ring().Departed(n.name) {
+		return false
+	}
+	for _, proxies := range n.proxies {
+		for _, p := range proxies {
+			if p.current() != nil {
+				return false
+			}
+		}
+	}
+	return true
 }
 
 // Leave makes this node leave the cluster: it hands off all that it owns or holds

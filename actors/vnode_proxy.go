@@ -191,8 +191,10 @@ func (p *vnodeProxy) current() *vnodeHandle {
 }
 
 // open returns the running vnode, and starts it if there is none. It returns
-// nil while the node is stopping or the partition is moving. Founding says that
-// nobody has ever written to the partition, so that an empty vnode is whole.
+// nil while the node is stopping or the partition is moving, and starts none on a
+// node that has departed: what a coordinator of an older ring had it hold would end
+// with it. Founding says that nobody has ever written to the partition, so that an
+// empty vnode is whole.
 func (p *vnodeProxy) open(founding bool) *vnodeHandle {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -200,6 +202,9 @@ func (p *vnodeProxy) open(founding bool) *vnodeHandle {
 		return nil
 	}
 	if p.handle == nil {
+		if p.node.Ring().Departed(p.node.name) {
+			return nil
+		}
 		p.handle = p.start(founding)
 	}
 	if p.owned() {

@@ -133,6 +133,13 @@ func (r *Ring) Member(name NodeName) (Member, bool) {
 	return r.state.Members[i], true
 }
 
+// Departed says whether a node has no part in the ring any more: it is exiting, or
+// no member. It owns nothing then, and no preference list of this ring has it.
+func (r *Ring) Departed(name NodeName) bool {
+	m, known := r.Member(name)
+	return !known || m.Status == Exiting
+}
+
 // Transfers returns the pending transfers, sorted by partition.
 func (r *Ring) Transfers() []Transfer { return slices.Clone(r.state.Transfers) }
 

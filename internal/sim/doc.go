@@ -69,8 +69,10 @@
 // memory everything is mended, hints go home, and each key is read until its
 // replicas are the same. For W=2 may be a primary and a fallback; if one of them is
 // lost there is one copy, and recovery, which asks primaries, may be over before
-// the fallback's hint is home. Nothing but a read brings the second copy back.
-// That is what any store without anti-entropy promises.
+// the fallback's hint is home. Nothing but a read brings the second copy back. The
+// same goes for a ring whose preference lists repeat a node: the two copies of a
+// write, on two nodes before, may have moved to one. That is what any store without
+// anti-entropy promises.
 //
 // In both halves: at the end, when everything is mended, the cluster comes to rest,
 // with all owners whole and nothing on fallbacks. Then keys whose writes all

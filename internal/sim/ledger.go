@@ -40,6 +40,9 @@ func (l *ledger) published(w *World, r *ring.Ring) {
 	}
 	if known == nil {
 		l.rings[r.Epoch()] = r
+		if r.Violations(replicas) > 0 {
+			w.mended = false // the two copies of a write may be on one node now
+		}
 	}
 	if known == nil && r.Epoch() <= l.newest {
 		w.failf("epochs grow", "epoch %d is published after %d", r.Epoch(), l.newest)

@@ -264,9 +264,7 @@ func (n *node) hasLeft() bool {
 	if n.ring == nil {
 		return false
 	}
-	m, known := n.ring.Member(n.name)
-	gone := !known || m.Status == ring.Exiting
-	return gone && !slices.ContainsFunc(n.proxies, func(p *proxy) bool { return p.report != nil && !p.report.owner })
+	return n.ring.Departed(n.name) && !slices.ContainsFunc(n.proxies, func(p *proxy) bool { return p.vnode != nil })
 }
 
 // sources returns from whom a vnode here would recover.

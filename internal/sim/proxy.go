@@ -108,12 +108,15 @@ func (p *proxy) hold(c *command) {
 }
 
 // open returns the vnode, and makes one if there is none; nil while the partition
-// is moving.
+// is moving, or on a node that has departed.
 func (p *proxy) open(founding bool) *vnode {
 	if p.moving != nil {
 		return nil
 	}
 	if p.vnode == nil {
+		if p.node.ring.Departed(p.node.name) {
+			return nil
+		}
 		v := &vnode{node: p.node, proxy: p, partition: p.partition, items: map[string]item{}}
 		if founding {
 			v.standing.Found()

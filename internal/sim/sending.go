@@ -147,11 +147,12 @@ func (s *sending) end(err error) {
 	if s.over {
 		return
 	}
-	if s.change != nil { // which is waited for
-		s.unheard()
+	if s.change != nil { // which is waited for, without a connection
 		if s.failure == nil {
 			s.failure = err
 		}
+		s.unheard()
+		s.lost("")
 		return
 	}
 	if errors.Is(err, errAnew) && s.machine != nil {
@@ -185,7 +186,7 @@ func (s *sending) unheard() {
 // connect opens a stream and says hello.
 func (s *sending) connect() {
 	n := s.node
-	if s.over || s.called || s.stream != nil {
+	if s.over || s.called || s.failure != nil || s.stream != nil {
 		return
 	}
 	to := n
@@ -249,9 +250,7 @@ func (s *sending) lost(why string) {
 func (s *sending) await() {
 	s.node.after(reconnectAfter, func() {
 		switch {
-		case s.over || s.called || s.stream != nil:
-		case s.failure != nil && s.change == nil:
-			s.end(s.failure)
+		case s.over || s.called || s.failure != nil || s.stream != nil:
 		case s.node.w.now-s.lonely > abandonAfter && s.flipped == nil:
 			s.end(fmt.Errorf("%w: nobody there for %v", errAnew, abandonAfter))
 		case s.node.reachable(s.To):

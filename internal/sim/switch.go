@@ -187,6 +187,10 @@ func (s *sending) handOver(done func(handoff.Result)) {
 		s.vnode.post(func(v *vnode) { v.handed(whole) })
 		done(handoff.Succeeded)
 	}
+	if s.called || s.failure != nil { // nobody will ask for the receiver's word
+		finish(false)
+		return
+	}
 	s.flip, s.flipped = s.node.epoch(), finish
 	s.stir()
 }
