@@ -34,21 +34,25 @@ func (t *trouble) set(swap func(ring.NodeName, func() error) error, read func(ri
 	t.swap, t.read = swap, read
 }
 
-// Swap implements [membership.Membership].
-func (b *book) Swap(ctx context.Context, version uint64, data []byte) (d membership.Document, err error) {
+// Swap implements [membership.Membership]. What is on its way to the store cannot be
+// called back, so the test may have it arrive when nobody waits any more.
+func (b *book) Swap(ctx context.Context, version uint64, data []byte) (membership.Document, error) {
 	b.mu.Lock()
 	swap := b.swap
 	b.mu.Unlock()
-	do := func() (err error) {
-		d, err = b.Membership.Swap(ctx, version, data)
-		return err
-	}
 	if swap == nil {
-		err = do()
-		return d, err
+		return b.Membership.Swap(ctx, version, data)
 	}
-	err = swap(b.name, do)
-	return d, err
+	swapped := make(chan membership.Document, 1)
+	err := swap(b.name, func() error {
+		d, err := b.Membership.Swap(context.WithoutCancel(ctx), version, data)
+		swapped <- d
+		return err
+	})
+	if err != nil {
+		return membership.Document{}, err
+	}
+	return <-swapped, nil
 }
 
 // Document implements [membership.Membership].

@@ -78,8 +78,8 @@
 // with all owners whole and nothing on fallbacks. Then keys whose writes all
 // reached N replicas must be the same on them already; the others may need one
 // read, and must be the same after it: those of which a coordinator ended early or
-// ran out of time, and those that were on a fallback, or being written, when
-// memory was lost.
+// ran out of time, those that were on a fallback, or being written, when memory was
+// lost, and those of a member that was given up while it ran.
 //
 // # The checkers
 //

@@ -294,6 +294,9 @@ func (w *World) operate(f Fault, a *node) bool {
 		}
 		w.leave(members[f.A%len(members)])
 	case Replace:
+		if len(members) == 0 {
+			return false
+		}
 		return w.replaces(members[f.A%len(members)], a)
 	case Evict:
 		if len(members) < 4 || !w.mayLose() {

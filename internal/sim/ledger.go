@@ -47,7 +47,27 @@ func (l *ledger) published(w *World, r *ring.Ring) {
 	if known == nil && r.Epoch() <= l.newest {
 		w.failf("epochs grow", "epoch %d is published after %d", r.Epoch(), l.newest)
 	}
+	l.givenUp(w, l.rings[l.newest], r)
 	l.newest = max(l.newest, r.Epoch())
+}
+
+// givenUp notes which keys a ring leaves on fewer replicas, since it takes partitions
+// from a node that still runs without a transfer: those who are recovering do not ask
+// that node any more, and it returns what it has to the new owners alone.
+func (l *ledger) givenUp(w *World, before, after *ring.Ring) {
+	if before == nil {
+		return
+	}
+	for p := range ring.Partition(after.Size()) {
+		n := w.node(before.Owner(p))
+		move, pending := before.Transfer(p)
+		if n == nil || !n.up || n.ring == nil || n.proxies[p].vnode == nil || after.Owner(p) == n.name || pending && move.To == after.Owner(p) {
+			continue
+		}
+		for _, key := range sortedKeys(n.proxies[p].vnode.items) {
+			l.excuse(key, "a node was given up that had it")
+		}
+	}
 }
 
 // adopted checks that the epochs of a process grow.
