@@ -78,7 +78,7 @@ type Config struct {
 
 	// Transfers bounds what handoff may take of the node, until it is changed
 	// with SetTransferLimits. The zero value means four transfers in each
-	// direction and no bound on the rate.
+	// direction, at a rate that gives way to commands.
 	Transfers TransferLimits
 
 	// ListenHandoff is where the node takes handoffs, host:port. The default is a

@@ -60,6 +60,7 @@ func newMover(n *Node) *mover {
 		refused: map[handoff.Transfer]refused{}, waiting: map[handoff.Transfer]TransferStatus{},
 		arriving: map[handoff.Transfer]*intake{}, told: map[handoff.Transfer]time.Time{}, missed: map[handoff.Transfer]time.Time{},
 	}
+	m.pace.executed = n.executed
 	m.pace.set(n.config.Transfers.Rate)
 	return m
 }

@@ -32,7 +32,8 @@ type TransferLimits struct {
 	// Out and In are how many transfers may run at a time from this node, and to
 	// it. 0 lets none begin.
 	Out, In int
-	// Rate bounds what the node sends, in bytes per second; 0 is no bound.
+	// Rate bounds what the node sends, in bytes per second. At 0 it is as fast as
+	// can be while the node has no commands to execute, and gives way to those.
 	Rate int64
 }
 

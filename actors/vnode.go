@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"runtime/debug"
+	"sync/atomic"
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
@@ -39,6 +40,8 @@ type vnode struct {
 	yielded  ring.Epoch // when the node ceased to own the partition; 0 if it never did
 	retired  bool       // it has dropped its items, and ends
 
+	executed atomic.Uint64 // how many commands
+
 	// state is the user's vnode; nil before Started, and if opening it failed.
 	state handoff.Stateful
 	// openErr is why state is nil, and triedAt when it was found out.
@@ -67,6 +70,7 @@ func (v *vnode) Receive(ctx actor.Context) {
 
 // take executes a command and replies, unless a transfer replies later.
 func (v *vnode) take(c *command, sender *actor.PID) {
+	v.executed.Add(1)
 	reply, ran := v.execute(c)
 	if ran && c.method.Kind == coordinator.Write && !v.service.Stateless && v.wrote(c, heldReply{to: sender, reply: reply}) {
 		return

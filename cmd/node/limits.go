@@ -30,9 +30,10 @@ many transfers may run at a time from a member (out) and to it (in), and how man
 bytes per second it sends.
 
 N sets both out and in. All members get the new limits, or the one that --node
-names; what is not given stays as it is. 0 lets no transfer begin, and a rate of 0
-is no bound. A transfer that runs goes on; the rate holds at once. Rates are in B,
-kB, MB, GB, KiB, MiB or GiB.
+names; what is not given stays as it is. 0 lets no transfer begin. A transfer that
+runs goes on; the rate holds at once. Rates are in B, kB, MB, GB, KiB, MiB or GiB.
+With auto a member sends as fast as it can while it has no commands to execute, and
+about 10 MiB a second while it has many.
 
 The limits are forgotten when a member stops: it begins with those of node start,
 --transfer-limit and --transfer-rate.`
@@ -52,7 +53,7 @@ func newTransferLimit(o *operator) *cobra.Command {
 	f := cmd.Flags()
 	f.IntVar(&l.out, "out", 0, "transfers at a time from a member")
 	f.IntVar(&l.in, "in", 0, "transfers at a time to a member")
-	f.Var(&l.rate, "rate", "bytes per second that a member sends, such as 10MB; 0 is no bound")
+	f.Var(&l.rate, "rate", "bytes per second that a member sends, such as 10MB, or auto")
 	f.StringVar(&l.node, "node", "", "the one member to ask or to change (default all)")
 	return cmd
 }
@@ -154,7 +155,7 @@ func drawLimits(limits []memberLimits, p palette) string {
 			t.add(string(l.Node), "?", "?", "?")
 			continue
 		}
-		rate := "unlimited"
+		rate := auto
 		if l.Rate > 0 {
 			rate = rateText(float64(l.Rate))
 		}

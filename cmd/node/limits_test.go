@@ -17,12 +17,12 @@ func TestTransferLimit(t *testing.T) {
 	}
 	table := func(rows ...string) string { return "Node   Out   In   Rate\n" + strings.Join(rows, "\n") + "\n" }
 	for _, step := range []struct{ args, want string }{
-		{"", table("n1     4     4    unlimited", "n2     4     4    unlimited", "n3     4     4    unlimited")},
-		{"8", table("n1     8     8    unlimited", "n2     8     8    unlimited", "n3     8     8    unlimited")},
+		{"", table("n1     4     4    auto", "n2     4     4    auto", "n3     4     4    auto")},
+		{"8", table("n1     8     8    auto", "n2     8     8    auto", "n3     8     8    auto")},
 		{"--node n2 --out 0 --rate 10MB", table("n2     0     8    10.0 MB/s")},
-		{"--in 2", table("n1     8     2    unlimited", "n2     0     2    10.0 MB/s", "n3     8     2    unlimited")},
-		{"--rate 0 --node n2", table("n2     0     2    unlimited")},
-		{"", table("n1     8     2    unlimited", "n2     0     2    unlimited", "n3     8     2    unlimited")},
+		{"--in 2", table("n1     8     2    auto", "n2     0     2    10.0 MB/s", "n3     8     2    auto")},
+		{"--rate auto --node n2", table("n2     0     2    auto")},
+		{"", table("n1     8     2    auto", "n2     0     2    auto", "n3     8     2    auto")},
 	} {
 		if got := limit(strings.Fields(step.args)...); got != step.want {
 			t.Errorf("transfer-limit %s:\n%swant:\n%s", step.args, got, step.want)

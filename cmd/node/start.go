@@ -90,7 +90,7 @@ const defaultTransferLimit = 4
 func (c *starting) transferFlags(f *pflag.FlagSet) {
 	f.StringVar(&c.handoff, "listen-handoff", "", "where to take handoffs of other members, host:port (default a free port on the host of --listen)")
 	f.IntVar(&c.transferLimit, "transfer-limit", defaultTransferLimit, "how many transfers run at a time from the member, and as many to it, until node transfer-limit changes it")
-	f.Var(&c.transferRate, "transfer-rate", "bytes per second that handoff may send, such as 10MB, until node transfer-limit changes it; 0 is no bound")
+	f.Var(&c.transferRate, "transfer-rate", "bytes per second that handoff may send, such as 10MB, until node transfer-limit changes it (default auto, which gives way to commands)")
 	fromEnv(f, "listen-handoff", "transfer-limit", "transfer-rate")
 }
 

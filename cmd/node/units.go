@@ -30,20 +30,27 @@ var units = []unit{
 // shownUnits are those of units that are shown.
 var shownUnits = units[:4]
 
-// byteRate is the flag --rate: bytes per second, 0 for no bound.
+// byteRate is the flag --rate: bytes per second, 0 for what a member finds right.
 type byteRate int64
 
-// Set reads a rate such as 10MB, 1.5 GiB/s or 0. Without a unit it is bytes.
+// auto is the rate of 0.
+const auto = "auto"
+
+// Set reads a rate such as 10MB, 1.5 GiB/s or auto. Without a unit it is bytes.
 func (r *byteRate) Set(text string) error {
 	text = strings.TrimSpace(strings.TrimSuffix(strings.TrimSpace(text), "/s"))
+	if text == auto {
+		*r = 0
+		return nil
+	}
 	digits := strings.TrimRight(text, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ ")
 	name := strings.TrimSpace(text[len(digits):])
 	at := slices.IndexFunc(units, func(u unit) bool { return name == "" || strings.EqualFold(u.name, name) })
 	number, err := strconv.ParseFloat(digits, 64)
 	if err != nil || at < 0 || number < 0 || number*units[at].bytes >= math.MaxInt64 {
-		return fmt.Errorf("%q is no rate: want bytes per second such as 10MB or 512KiB, or 0 for no bound", text)
+		return fmt.Errorf("%q is no rate: want bytes per second such as 10MB or 512KiB, or auto", text)
 	}
-	*r = byteRate(math.Ceil(number * units[at].bytes)) // never to 0, which would be no bound
+	*r = byteRate(math.Ceil(number * units[at].bytes)) // never to 0, which would be auto
 	return nil
 }
 

@@ -4,7 +4,7 @@ import "testing"
 
 func TestRatesAreRead(t *testing.T) {
 	for text, want := range map[string]byteRate{
-		"0": 0, "0MB": 0, "1": 1, "512B": 512, "10MB": 1e7, "10mb/s": 1e7, "1.5 kB": 1500, " 3 KiB/s ": 3072,
+		"0": 0, "auto": 0, "0MB": 0, "1": 1, "512B": 512, "10MB": 1e7, "10mb/s": 1e7, "1.5 kB": 1500, " 3 KiB/s ": 3072,
 		"2MiB": 2 << 20, "1GB": 1e9, "4GiB": 4 << 30, "0.1B": 1,
 	} {
 		var got byteRate

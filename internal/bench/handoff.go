@@ -38,7 +38,7 @@ type HandoffConfig struct {
 	Runs      int
 	Keys      int            // stored on three replicas
 	Transfers int            // at a time; 0 is the default of a node
-	Rate      int64          // that a node sends at, in bytes per second; 0 is no bound
+	Rate      int64          // that a node sends at, in bytes per second; 0 gives way to commands
 	Load      time.Duration  // how long commands are measured before and after a transfer
 	Run       *regexp.Regexp // which: of names like handoff/1KiB/move and handoff/1KiB/load; nil is all
 	Progress  func(string)   // is told what begins; nil is nobody

@@ -63,7 +63,7 @@ func (s *served) transfers(w http.ResponseWriter, r *http.Request) error {
 type TransferLimits struct {
 	Out  int   `json:"out"`  // transfers at a time from it; 0 lets none begin
 	In   int   `json:"in"`   // and to it
-	Rate int64 `json:"rate"` // bytes per second that it sends; 0 is no bound
+	Rate int64 `json:"rate"` // bytes per second that it sends; 0 gives way to commands
 }
 
 func limitsOf(l torc.TransferLimits) TransferLimits {

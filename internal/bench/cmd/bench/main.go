@@ -74,7 +74,7 @@ func parse(args []string) (*settings, error) {
 	flags.BoolVar(&s.quick, "quick", false, "one short run of each, to see that all works; flags for times and keys still count")
 	flags.IntVar(&s.config.Handoff.Keys, "handoff-keys", bench.DefaultHandoffKeys, "stored on three replicas, of which half move")
 	flags.IntVar(&s.config.Handoff.Transfers, "transfers", 0, "at a time in handoff; 0 is what a node does by default")
-	flags.Int64Var(&s.config.Handoff.Rate, "transfer-rate", 0, "of handoff, in bytes per second; 0 is no bound")
+	flags.Int64Var(&s.config.Handoff.Rate, "transfer-rate", 0, "of handoff, in bytes per second; 0 gives way to commands")
 	flags.StringVar(&pattern, "run", "", "only what matches the `regexp`, of names like store/C=64/torc")
 	flags.BoolVar(&s.json, "json", false, "print JSON instead of the table")
 	flags.StringVar(&s.cpuProfile, "cpuprofile", "", "write a CPU profile to `file`")
