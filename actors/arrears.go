@@ -65,7 +65,7 @@ func (n *Node) heldFor(peer ring.NodeName) (held []uint32) {
 	}
 	for p := range v.ring.Owned(peer) {
 		for _, proxies := range n.proxies {
-			if report := proxies[p].report.Load(); report != nil && report.owes {
+			if report := proxies[p].report.Load(); report != nil && report.Owes {
 				held = append(held, uint32(p))
 				break
 			}

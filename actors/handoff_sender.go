@@ -133,27 +133,30 @@ func (o *outgoing) enter(v *vnode) (err error) {
 			err = &handoff.Refusal{Reason: handoff.Broken, Text: fmt.Sprintf("the vnode panicked: %v", r)}
 		}
 	}()
-	if reason := o.premature(v); reason != "" {
-		return &handoff.Refusal{Reason: handoff.NotNow, Text: reason}
+	switch {
+	case v.state == nil:
+		return &handoff.Refusal{Reason: handoff.NotNow, Text: fmt.Sprintf("the vnode of %s cannot be opened: %v", v.service.Name, v.openErr)}
+	case v.outgoing != nil && o.transfer.Type != handoff.Repair:
+		return &handoff.Refusal{Reason: handoff.NotNow, Text: "another transfer of this vnode is ending"}
+	}
+	machine, refusal := v.standing.Give(o.transfer)
+	if refusal != nil {
+		return refusal
 	}
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if o.over {
 		return errCalledOff
 	}
-	snapshot := o.transfer.Type != handoff.Hinted || v.standing.Surplus()
 	items := v.state.Len()
-	if !snapshot {
+	if !machine.Snapshot() {
 		items = v.standing.Own()
 	}
 	o.items = uint64(items)
-	o.machine = handoff.NewSender(o.transfer.Type, snapshot)
+	o.machine = machine
 	o.progress = handoff.NewProgress(time.Now(), int64(items))
 	o.lonely = time.Now()
-	for _, key := range v.standing.OwnKeys() {
-		o.machine.Wrote(key)
-	}
-	if snapshot {
+	if machine.Snapshot() {
 		o.next, o.stop = iter.Pull2(v.state.Snapshot())
 	}
 	if o.transfer.Type != handoff.Repair {
@@ -161,21 +164,6 @@ func (o *outgoing) enter(v *vnode) (err error) {
 	}
 	v.observe(func(w handoff.Observer) { w.HandoffStarting(handoff.Handoff{Transfer: o.transfer, Sending: true}) })
 	return nil
-}
-
-// premature says why the vnode cannot begin now, or "".
-func (o *outgoing) premature(v *vnode) string {
-	switch {
-	case v.state == nil:
-		return fmt.Sprintf("the vnode of %s cannot be opened: %v", v.service.Name, v.openErr)
-	case o.transfer.Type == handoff.Ownership && !v.standing.Whole():
-		return fmt.Sprintf("%s is recovering", v.node.name)
-	case v.outgoing != nil && o.transfer.Type != handoff.Repair:
-		return "another transfer of this vnode is ending"
-	case o.transfer.Type == handoff.Hinted && !v.standing.Owes():
-		return "there is nothing to return"
-	}
-	return ""
 }
 
 // conclude notes whether the receiver serves with all that was here. What ends an
@@ -404,10 +392,10 @@ func (o *outgoing) wrote(v *vnode, key []byte, r heldReply) (kept bool) {
 }
 
 // merged takes a key whose item came from another node, on the vnode's turn.
-func (o *outgoing) merged(key []byte) {
+func (o *outgoing) merged(key []byte, from ring.NodeName) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	o.machine.Merged(key)
+	o.machine.Merged(key, from)
 	o.stir()
 }
 

@@ -3,7 +3,6 @@ package actors
 import (
 	"context"
 	"errors"
-	"fmt"
 	"maps"
 	"slices"
 	"sync"
@@ -13,22 +12,12 @@ import (
 	"github.com/torc-io/torc/ring"
 )
 
-const (
-	// moverTick is how often the mover looks without a reason: what it is told
-	// may get lost, and what it waits for may end unseen.
-	moverTick = time.Second
-	// refusedPause is how long a transfer that was refused waits: its receiver is
-	// at its limit, or has something else to do first. It is about what a small
-	// transfer takes.
-	refusedPause = 50 * time.Millisecond
-	// brokenPause is how long one waits that failed for a reason that does not go
-	// away by itself, such as an item that cannot be decoded.
-	brokenPause = 10 * time.Second
-)
+// moverTick is how often the mover looks without a reason: what it is told may get
+// lost, and what it waits for may end unseen.
+const moverTick = time.Second
 
-// mover decides, by handoff.Schedule, which transfers this node begins, and when
-// the vnodes that have nothing more to do here end. It looks at the ring, at what
-// the vnodes report, and at what recovering nodes have asked for.
+// mover carries out what handoff.Agenda decides: it begins transfers, asks other
+// nodes for what is lacking here, and ends the vnodes that have nothing more to do.
 type mover struct {
 	node *Node
 	kick chan struct{} // holds one token while there may be something new
@@ -36,29 +25,15 @@ type mover struct {
 	pace pace
 
 	mu       sync.Mutex
+	agenda   *handoff.Agenda
 	running  map[handoff.Transfer]*transfer
-	asked    map[handoff.Transfer]time.Time // repairs that others want of this node, and when they last said so
-	refused  map[handoff.Transfer]refused   // until when a transfer waits, and why
-	waiting  map[handoff.Transfer]TransferStatus
 	arriving map[handoff.Transfer]*intake
-	told     map[handoff.Transfer]time.Time // repairs that this node wants of others, and when it last said so
-	missed   map[handoff.Transfer]time.Time // the same, and since when it wants them
-}
-
-// refused is a transfer that has to wait for something which nobody will tell of.
-// It is tried again and again, and has waited since it was first refused so.
-type refused struct {
-	until  time.Time
-	reason string
-	since  time.Time
 }
 
 func newMover(n *Node) *mover {
 	m := &mover{
-		node: n, kick: make(chan struct{}, 1),
-		running: map[handoff.Transfer]*transfer{}, asked: map[handoff.Transfer]time.Time{},
-		refused: map[handoff.Transfer]refused{}, waiting: map[handoff.Transfer]TransferStatus{},
-		arriving: map[handoff.Transfer]*intake{}, told: map[handoff.Transfer]time.Time{}, missed: map[handoff.Transfer]time.Time{},
+		node: n, kick: make(chan struct{}, 1), agenda: handoff.NewAgenda(n.name),
+		running: map[handoff.Transfer]*transfer{}, arriving: map[handoff.Transfer]*intake{},
 	}
 	m.pace.executed = n.executed
 	m.pace.set(n.config.Transfers.Rate)
@@ -91,14 +66,26 @@ func (m *mover) run(ctx context.Context) {
 
 // pass looks at everything once.
 func (m *mover) pass(ctx context.Context) {
-	now := time.Now()
 	m.callOff()
-	begin := m.schedule(now)
-	for _, t := range begin {
+	for _, t := range m.schedule() {
 		m.begin(ctx, t)
 	}
-	m.askForRepairs(now)
+	m.askForRepairs()
 	m.tidy(ctx)
+}
+
+// outlook returns what the node knows now. Who asks the agenda does so with mu held:
+// a transfer that is not running any more has ended by this ring.
+func (n *Node) outlook() handoff.Outlook {
+	o := handoff.Outlook{Now: time.Now(), Ring: n.Ring(), Reachable: n.Reachable}
+	for p := range ring.Partition(o.Ring.Size()) {
+		for _, proxies := range n.proxies {
+			if report := proxies[p].report.Load(); report != nil {
+				o.Vnodes = append(o.Vnodes, handoff.Local{Report: *report, Partition: p, Behind: proxies[p].behind.Load()})
+			}
+		}
+	}
+	return o
 }
 
 // callOff ends the transfers that the ring does not ask for any more.
@@ -107,127 +94,23 @@ func (m *mover) callOff() {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	for t, run := range m.running {
-		if !wanted(r, t) && r.Owner(t.Partition) != t.To {
+		if t.CalledOff(r) {
 			run.cancel(errCalledOff)
 		}
 	}
 }
 
-// wanted says whether the ring agrees with a transfer.
-func wanted(r *ring.Ring, t handoff.Transfer) bool {
-	if t.Type == handoff.Ownership {
-		move, pending := r.Transfer(t.Partition)
-		return pending && move.From == t.From && move.To == t.To
-	}
-	return r.Owner(t.Partition) == t.To
-}
-
-// schedule returns what begins now, and keeps why the rest waits.
-func (m *mover) schedule(now time.Time) []handoff.Transfer {
+// schedule returns what begins now.
+func (m *mover) schedule() []handoff.Transfer {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	var running []handoff.Transfer
+	o := m.node.outlook()
+	running := make([]handoff.Running, 0, len(m.running))
 	for t, run := range m.running {
-		if !run.stalled(now) {
-			running = append(running, t)
-		}
+		running = append(running, handoff.Running{Transfer: t, Stalled: run.stalled(o.Now)})
 	}
-	want := m.candidates(now)
-	want = slices.DeleteFunc(want, func(c handoff.Candidate) bool { return m.running[c.Transfer] != nil })
-	begin, wait := handoff.Schedule(m.node.name, want, running, m.node.TransferLimits().Out)
-	waiting := map[handoff.Transfer]TransferStatus{}
-	for _, c := range wait {
-		s := TransferStatus{Transfer: c.Transfer, Reason: c.Obstacle, Since: now}
-		if before, known := m.waiting[c.Transfer]; known && before.Reason == s.Reason {
-			s.Since = before.Since
-		}
-		if pause := m.refused[c.Transfer]; pause.reason == s.Reason {
-			s.Since = pause.since
-		}
-		waiting[c.Transfer] = s
-	}
-	m.waiting = waiting
-	return begin
+	return m.agenda.Begin(o, running, m.node.TransferLimits().Out)
 }
-
-// candidates returns all transfers that this node should send, with what keeps
-// them. The caller holds mu.
-func (m *mover) candidates(now time.Time) []handoff.Candidate {
-	r := m.node.Ring()
-	var all []handoff.Candidate
-	for _, t := range r.Transfers() {
-		if t.From == m.node.name {
-			all = append(all, m.candidate(now, ownershipOf(t)))
-		}
-	}
-	for p := range r.Size() {
-		if t, owes := m.debt(r, ring.Partition(p)); owes {
-			all = append(all, m.candidate(now, t))
-		}
-	}
-	for t, when := range m.asked {
-		if now.Sub(when) > forgetAsked || !wanted(r, t) {
-			delete(m.asked, t)
-			continue
-		}
-		all = append(all, m.candidate(now, t))
-	}
-	maps.DeleteFunc(m.refused, func(t handoff.Transfer, _ refused) bool {
-		return !slices.ContainsFunc(all, func(c handoff.Candidate) bool { return c.Transfer == t })
-	})
-	return all
-}
-
-// debt returns the hinted transfer of what this node holds for the owner of p.
-func (m *mover) debt(r *ring.Ring, p ring.Partition) (handoff.Transfer, bool) {
-	owner := r.Owner(p)
-	if owner == m.node.name || owner == "" {
-		return handoff.Transfer{}, false
-	}
-	for _, proxies := range m.node.proxies {
-		if report := proxies[p].report.Load(); report != nil && report.owes {
-			return handoff.Transfer{Type: handoff.Hinted, Partition: p, Source: p, From: m.node.name, To: owner}, true
-		}
-	}
-	return handoff.Transfer{}, false
-}
-
-func (m *mover) candidate(now time.Time, t handoff.Transfer) handoff.Candidate {
-	c := handoff.Candidate{Transfer: t}
-	switch pause, held := m.refused[t]; {
-	case !m.node.Reachable(t.To):
-		c.Obstacle = unreachable(t.To)
-	case t.Type == handoff.Ownership && m.recovering(t.Partition):
-		c.Obstacle = fmt.Sprintf("%s is recovering partition %d", m.node.name, t.Partition)
-	case t.Type == handoff.Ownership && m.behind(t.Partition):
-		c.Obstacle = fmt.Sprintf("writes to partition %d are still on their way to %s", t.Partition, m.node.name)
-	case held && now.Before(pause.until):
-		c.Obstacle = pause.reason
-	}
-	return c
-}
-
-// recovering says whether a vnode of the partition here lacks items.
-func (m *mover) recovering(p ring.Partition) bool {
-	for _, proxies := range m.node.proxies {
-		if report := proxies[p].report.Load(); report != nil && len(report.needs) > 0 {
-			return true
-		}
-	}
-	return false
-}
-
-// behind says whether a fallback holds writes for the partition here.
-func (m *mover) behind(p ring.Partition) bool {
-	for _, proxies := range m.node.proxies {
-		if proxies[p].behind.Load() {
-			return true
-		}
-	}
-	return false
-}
-
-func unreachable(node ring.NodeName) string { return fmt.Sprintf("%s cannot be reached", node) }
 
 // begin starts a transfer.
 func (m *mover) begin(ctx context.Context, t handoff.Transfer) {
@@ -255,20 +138,18 @@ func (m *mover) finish(run *transfer, err error) {
 	var refusal *handoff.Refusal
 	switch {
 	case err == nil:
-		delete(m.asked, t)
-		delete(m.refused, t)
+		m.agenda.Finished(t)
 		log.Info("transfer done")
 	case errors.As(err, &refusal):
-		known := m.refused[t].reason == refusal.Text
-		m.refuse(t, refusal)
+		again := m.agenda.Refused(time.Now(), t, refusal)
 		switch {
 		case refusal.Reason == handoff.Broken:
 			log.Error("transfer failed", "error", err)
-		case !known:
+		case !again:
 			log.Info("transfer waits", "reason", refusal.Text)
 		}
 	default:
-		m.hold(t, refusedPause, err.Error())
+		m.agenda.Ended(time.Now(), t, err.Error())
 		log.Info("transfer ended early", "error", err)
 	}
 	m.mu.Unlock()
@@ -276,29 +157,7 @@ func (m *mover) finish(run *transfer, err error) {
 		m.node.heartbeat.ask(p) // it tells what is still held here
 	}
 	m.wake()
-	time.AfterFunc(refusedPause, m.wake)
-}
-
-// refuse keeps a transfer from being tried again at once.
-func (m *mover) refuse(t handoff.Transfer, r *handoff.Refusal) {
-	wait := refusedPause
-	if r.Reason == handoff.Broken {
-		wait = brokenPause
-	}
-	if r.Reason == handoff.Wrong && t.Type == handoff.Repair {
-		delete(m.asked, t)
-	}
-	m.hold(t, wait, r.Text)
-}
-
-// hold keeps a transfer waiting. The caller holds mu.
-func (m *mover) hold(t handoff.Transfer, wait time.Duration, reason string) {
-	now := time.Now()
-	since := now
-	if before, known := m.refused[t]; known && before.reason == reason {
-		since = before.since
-	}
-	m.refused[t] = refused{now.Add(wait), reason, since}
+	time.AfterFunc(handoff.RefusedPause, m.wake)
 }
 
 // endOfTransfer names a transfer's end, for metrics.
@@ -342,7 +201,7 @@ func (m *mover) tidy(ctx context.Context) {
 	epoch, r := m.node.seenByAll(), m.node.Ring()
 	for _, name := range slices.Sorted(maps.Keys(m.node.proxies)) {
 		for _, p := range m.node.proxies[name] {
-			if report := p.report.Load(); report == nil || !report.useless || report.since > epoch || !m.node.Reachable(r.Owner(p.partition)) {
+			if report := p.report.Load(); report == nil || !report.Ends(epoch) || !m.node.Reachable(r.Owner(p.partition)) {
 				continue
 			}
 			if h := p.current(); h != nil {
@@ -352,38 +211,37 @@ func (m *mover) tidy(ctx context.Context) {
 	}
 }
 
-// ownershipOf returns the transfer that carries out what the ring asks for.
-func ownershipOf(t ring.Transfer) handoff.Transfer {
-	return handoff.Transfer{Type: handoff.Ownership, Partition: t.Partition, Source: t.Partition, From: t.From, To: t.To}
-}
-
 // Transfers returns all that this node knows of: what it sends and receives, and
 // what the ring wants from others.
 func (n *Node) Transfers() []TransferStatus {
 	all := map[handoff.Transfer]TransferStatus{}
 	for _, t := range n.Ring().Transfers() {
-		all[ownershipOf(t)] = TransferStatus{Transfer: ownershipOf(t)}
+		all[handoff.OwnershipOf(t)] = TransferStatus{Transfer: handoff.OwnershipOf(t)}
 	}
 	n.mover.status(all)
 	sorted := slices.Collect(maps.Values(all))
-	slices.SortFunc(sorted, func(a, b TransferStatus) int { return byTransfer(a.Transfer, b.Transfer) })
+	slices.SortFunc(sorted, func(a, b TransferStatus) int { return a.Transfer.Compare(b.Transfer) })
 	return sorted
 }
 
 // status puts in what the mover knows; what this node sends, it knows best.
 func (m *mover) status(all map[handoff.Transfer]TransferStatus) {
-	now := time.Now()
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	maps.Copy(all, m.lacking(now))
-	for t, a := range m.arriving {
-		all[t] = a.status(now)
+	o := m.node.outlook()
+	for _, w := range m.agenda.Lacking(o) {
+		all[w.Transfer] = TransferStatus{Transfer: w.Transfer, Reason: w.Reason, Since: w.Since}
 	}
-	maps.Copy(all, m.waiting)
+	for t, a := range m.arriving {
+		all[t] = a.status(o.Now)
+	}
+	for _, w := range m.agenda.Waiting() {
+		all[w.Transfer] = TransferStatus{Transfer: w.Transfer, Reason: w.Reason, Since: w.Since}
+	}
 	for t, run := range m.running {
-		s := run.status(now)
-		if pause, asksAgain := m.refused[t]; asksAgain && s.Phase == handoff.Waiting && now.Sub(run.began) < welcomeWithin {
-			s.Reason, s.Since = pause.reason, pause.since
+		s := run.status(o.Now)
+		if w, asksAgain := m.agenda.Refusal(t); asksAgain && s.Phase == handoff.Waiting && o.Now.Sub(run.began) < welcomeWithin {
+			s.Reason, s.Since = w.Reason, w.Since
 		}
 		all[t] = s
 	}
@@ -401,10 +259,10 @@ func (n *Node) holdings() (h holdings) {
 		for _, p := range proxies {
 			switch report := p.report.Load(); {
 			case report == nil:
-			case !report.owner:
+			case !report.Owner:
 				h.foreign++
 				h.items += p.foreign.Load()
-			case len(report.needs) > 0:
+			case len(report.Needs) > 0:
 				h.recovering++
 			}
 		}

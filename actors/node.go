@@ -326,10 +326,7 @@ func (n *Node) assume(old, r *ring.Ring) {
 	for _, proxies := range n.proxies {
 		for _, p := range proxies {
 			report := p.report.Load()
-			before, moved := old.Transfer(p.partition)
-			after, moves := r.Transfer(p.partition)
-			same := old.Owner(p.partition) == r.Owner(p.partition) && before == after && moved == moves
-			if report != nil && (!same || len(report.needs) > 0 || p.assuming.Load() != 0) {
+			if report != nil && (report.Concerns(p.partition, old, r) || p.assuming.Load() != 0) {
 				p.assume(r)
 			}
 		}

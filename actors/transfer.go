@@ -1,7 +1,6 @@
 package actors
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -67,7 +66,7 @@ func (t *transfer) concerns(p *vnodeProxy) bool {
 	switch t.Type {
 	case handoff.Hinted:
 		report := p.report.Load()
-		return report != nil && report.owes
+		return report != nil && report.Owes
 	case handoff.Repair:
 		size := t.node.Ring().Size()
 		n := p.service.Quorum.N
@@ -203,7 +202,7 @@ func (t *transfer) askStore(ctx context.Context) handoff.Result {
 		return handoff.Failed
 	}
 	t.setReason("")
-	if !wanted(t.node.Ring(), t.Transfer) {
+	if !t.Wanted(t.node.Ring()) {
 		return handoff.Refused
 	}
 	return handoff.Succeeded
@@ -386,7 +385,7 @@ func (t *transfer) setReason(reason string) {
 // obstacle says what a transfer without a connection waits for.
 func (t *transfer) obstacle() string {
 	if !t.node.Reachable(t.To) {
-		return unreachable(t.To)
+		return handoff.Unreachable(t.To)
 	}
 	return fmt.Sprintf("connecting to %s", t.To)
 }
@@ -399,12 +398,4 @@ func (s *TransferStatus) add(now time.Time, p *handoff.Progress) {
 	s.TotalBytes += p.TotalBytes()
 	s.Rate += p.Rate(now)
 	s.ETA = max(s.ETA, p.ETA(now))
-}
-
-// byTransfer orders transfers as they are shown: by type, then partition.
-func byTransfer(a, b handoff.Transfer) int {
-	return cmp.Or(
-		cmp.Compare(a.Type, b.Type), cmp.Compare(a.Partition, b.Partition), cmp.Compare(a.Source, b.Source),
-		cmp.Compare(a.From, b.From), cmp.Compare(a.To, b.To),
-	)
 }

@@ -36,9 +36,8 @@ type vnode struct {
 	// that wants to know of its writes; nil if there is none.
 	standing handoff.Standing
 	outgoing *outgoing
-	giving   *outgoing  // has brought all to the new owner, which has yet to say that it serves; or nil
-	yielded  ring.Epoch // when the node ceased to own the partition; 0 if it never did
-	retired  bool       // it has dropped its items, and ends
+	giving   *outgoing // has brought all to the new owner, which has yet to say that it serves; or nil
+	retired  bool      // it has dropped its items, and ends
 
 	executed atomic.Uint64 // how many commands
 

@@ -10,65 +10,41 @@ import (
 
 // What handoff does on a vnode's turn.
 
-// vnodeReport is what a vnode tells about itself whenever it changes.
-type vnodeReport struct {
-	owner   bool
-	needs   []handoff.Source // from which it recovers; empty if it is whole
-	owes    bool             // it holds something for the owner
-	useless bool             // it holds nothing that anybody needs
-	since   ring.Epoch       // at which the node was known not to own the partition any more
-}
-
-// tell publishes the report.
+// tell publishes the vnode's report.
 func (v *vnode) tell() {
-	s := &v.standing
-	v.proxy.report.Store(&vnodeReport{owner: s.Owner(), needs: s.Needs(), owes: s.Owes(), useless: s.Useless(), since: v.yielded})
-	if !s.Owner() {
+	report := v.standing.Report()
+	v.proxy.report.Store(&report)
+	if !report.Owner {
 		v.proxy.foreign.Store(int64(v.length()))
 	}
 }
 
-// assume makes the vnode what it is to the partition by r.
+// assume makes the vnode what it is to the partition by r. A transfer that gave the
+// partition away has all that it is to have, and one that was to return something has
+// nobody to return it to.
 func (v *vnode) assume(r *ring.Ring) {
-	was := v.standing.Whole()
-	if r.Owner(v.partition) == v.node.name {
-		v.standing.Inherit(v.proxy.sources(r))
-		if v.outgoing != nil && v.outgoing.transfer.Type == handoff.Hinted {
-			v.outgoing = nil // there is nobody to return anything to
+	was, owns := v.standing.Whole(), r.Owner(v.partition) == v.node.name
+	switch o := v.outgoing; {
+	case o == nil:
+	case owns && o.transfer.Type == handoff.Hinted:
+		v.outgoing = nil
+	case !owns && v.standing.Owner() && o.transfer.Type == handoff.Ownership:
+		if _, agreed := o.sealed(); agreed {
+			v.giving = o
 		}
-	} else {
-		if v.standing.Owner() {
-			v.yield(r)
-		}
-		moves, _ := r.Transfer(v.partition)
-		if moves.To != v.node.name {
-			moves.From = ""
-		}
-		v.standing.Expect(moves.From)
+		v.outgoing = nil
 	}
-	if v.standing.Owner() && !v.standing.Whole() {
+	v.standing.Assume(r, v.node.name, v.partition, func() []handoff.Source { return v.proxy.sources(r) }, v.giving != nil)
+	if v.service.Stateless && !owns {
+		v.standing.Handed(true) // there was nothing
+	}
+	if owns && !v.standing.Whole() {
 		v.node.mover.wake()
 	}
 	v.tell()
 	if v.standing.Whole() && !was && v.state != nil {
 		v.node.logger.Debug("took a partition over", "service", v.service.Name, "partition", v.partition, "items", v.state.Len(), "epoch", r.Epoch())
 	}
-}
-
-// yield makes the vnode one of a node that does not own the partition. A transfer
-// that gave it away has all that it is to have.
-func (v *vnode) yield(r *ring.Ring) {
-	if v.outgoing != nil && v.outgoing.transfer.Type == handoff.Ownership {
-		if _, agreed := v.outgoing.sealed(); agreed {
-			v.giving = v.outgoing
-		}
-		v.outgoing = nil
-	}
-	v.standing.Yield(v.giving != nil)
-	if v.service.Stateless {
-		v.standing.Handed(true) // there was nothing
-	}
-	v.yielded = r.Epoch()
 }
 
 // handed notes whether the new owner has said that it serves with all that was
@@ -119,8 +95,7 @@ func (v *vnode) item(key []byte) (item handoff.Item, err error) {
 }
 
 // merge brings items from another node in. It stops at the first that the vnode
-// does not take. A transfer to the same node does not carry them: it has them, and
-// a hint to the owner of a partition that is on its way here would go in circles.
+// does not take.
 func (v *vnode) merge(items []handoff.Item, from ring.NodeName) (err error) {
 	defer func() {
 		if r := recover(); r != nil {
@@ -131,8 +106,8 @@ func (v *vnode) merge(items []handoff.Item, from ring.NodeName) (err error) {
 		if err := v.state.Merge(item); err != nil {
 			return err
 		}
-		if v.outgoing != nil && v.outgoing.transfer.To != from {
-			v.outgoing.merged(item.Key)
+		if v.outgoing != nil {
+			v.outgoing.merged(item.Key, from)
 		}
 	}
 	return nil

@@ -30,7 +30,7 @@ type vnodeProxy struct {
 	// and on a node that does not own it.
 	serving atomic.Pointer[vnodeHandle]
 	// report is what the vnode last told about itself, for those who look at many.
-	report atomic.Pointer[vnodeReport]
+	report atomic.Pointer[handoff.Report]
 	// assuming is how many rings the vnode has yet to hear of; until then its report
 	// is of the past.
 	assuming atomic.Int64

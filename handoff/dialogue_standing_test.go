@@ -66,7 +66,7 @@ func (p *standingPlay) become(t *testing.T, verb string, args []string) {
 	case "inherit":
 		p.standing.Inherit(sourcesOf(t, args))
 	case "yield":
-		p.standing.Yield(len(args) > 0 && args[0] == "given")
+		p.standing.Yield(1, len(args) > 0 && args[0] == "given")
 	case "handed":
 		p.standing.Handed(len(args) == 0 || args[0] != "not")
 	case "returned":

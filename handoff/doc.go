@@ -3,7 +3,7 @@
 //
 // A transfer is two state machines, a [Sender] and a [Receiver], one of each for
 // a vnode. [Standing] says what a vnode is to its partition, so what it answers
-// and whose items it takes; [Schedule] says which transfers begin. All are pure:
+// and whose items it takes; [Agenda] and [Schedule] say which transfers begin. All are pure:
 // no goroutine, clock, channel or I/O. Events go in, and [Sender.Next] says what
 // there is to do. actors/handoff_sender.go and its neighbours do it. What a vnode
 // has to bring along is [Stateful].
@@ -93,7 +93,7 @@
 // A Sender's methods never run at the same time; guard it with a mutex. Some have to
 // run on the turn of the vnode, so that no command comes between:
 //
-//   - [NewSender] with the call of Snapshot, and Wrote for the keys a fallback owes.
+//   - [Standing.Give], with the call of Snapshot.
 //   - [Sender.Wrote], [Sender.Pass] and [Sender.Merged], with the command or the merge.
 //   - [Sender.Take] until a chunk is full, the calls of Item, and [Sender.Collected].
 //     If that makes the phase Done, [Standing.Returned] on the same turn.

@@ -100,7 +100,7 @@ func (p *pair) say(format string, args ...any) string {
 func (p *pair) begin() {
 	p.hello.ID++
 	snapshot := p.hello.Type != handoff.Hinted || p.from.standing.Surplus()
-	p.sender = handoff.NewSender(p.hello.Type, snapshot)
+	p.sender = handoff.NewSender(p.hello.Transfer, snapshot)
 	p.unread, p.over = nil, false
 	if snapshot {
 		p.unread = p.from.snapshot()
@@ -287,13 +287,13 @@ func (p *pair) write(key, value string) (seq uint64) {
 // arrive merges an item at the sending vnode that came by another transfer.
 func (p *pair) arrive(key, value string) {
 	p.from.merge(handoff.Item{Key: []byte(key), Value: []byte(value)})
-	p.sender.Merged([]byte(key))
+	p.sender.Merged([]byte(key), "elsewhere")
 }
 
 // flip makes the receiver the owner.
 func (p *pair) flip(sources []handoff.Source) {
 	p.to.standing.Inherit(sources)
-	p.from.standing.Yield(true)
+	p.from.standing.Yield(1, true)
 	p.from.standing.Handed(p.connection > 0 && p.to.standing.Whole()) // which it says
 }
 

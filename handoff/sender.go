@@ -1,6 +1,10 @@
 package handoff
 
-import "fmt"
+import (
+	"fmt"
+
+	"github.com/torc-io/torc/ring"
+)
 
 const (
 	// Window bounds the chunks that are on their way: with 64 KiB each they fill
@@ -40,7 +44,10 @@ const (
 // those of which it is said run on the vnode's turn, so that no write comes
 // between them and what they are told.
 type Sender struct {
-	kind   Type
+	kind     Type
+	to       ring.NodeName
+	snapshot bool
+
 	phase  Phase
 	linked bool // the receiver has welcomed us on the present connection
 	asked  bool // the present state was sealed on this connection
@@ -60,12 +67,16 @@ type Sender struct {
 // NewSender returns the machine of a transfer. With snapshot, all of the vnode's
 // items are to go over, as they are on the turn on which this is called; without,
 // only those of keys that are then reported by Wrote.
-func NewSender(kind Type, snapshot bool) *Sender {
+func NewSender(t Transfer, snapshot bool) *Sender {
+	s := &Sender{kind: t.Type, to: t.To, snapshot: snapshot, phase: Rounds}
 	if snapshot {
-		return &Sender{kind: kind, phase: Copying}
+		s.phase = Copying
 	}
-	return &Sender{kind: kind, phase: Rounds}
+	return s
 }
+
+// Snapshot says whether all of the vnode's items are to go over.
+func (s *Sender) Snapshot() bool { return s.snapshot }
 
 // Phase returns how far the transfer is.
 func (s *Sender) Phase() Phase { return s.phase }
@@ -212,13 +223,17 @@ func (s *Sender) Wrote(key []byte) (pass bool) {
 	return false
 }
 
-// Merged takes the key of an item that reached the vnode by another transfer.
-// It is sent as soon as there is room, and nobody waits for it.
-func (s *Sender) Merged(key []byte) {
-	if s.kind != Repair {
-		s.dirty.add(key)
-		s.unseal()
+// Merged takes the key of an item that reached the vnode by another transfer, from
+// some node. It is sent as soon as there is room, and nobody waits for it. An owner
+// is not returned what came from itself, or an item would go in circles while the
+// partition is on its way from there to here. The new owner is sent also what it has
+// returned as a stand-in: it drops that when the transfer begins.
+func (s *Sender) Merged(key []byte, from ring.NodeName) {
+	if s.kind == Repair || s.kind == Hinted && from == s.to {
+		return
 	}
+	s.dirty.add(key)
+	s.unseal()
 }
 
 // Pass sends the item of a write, and returns the chunk whose acknowledgement

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/torc-io/torc/handoff"
+	"github.com/torc-io/torc/ring"
 )
 
 // A vnode that is written to as fast as its items go over comes to an end all the
@@ -58,7 +59,7 @@ func drain(t testing.TB, p *pair) {
 
 // Answers that no receiver should give.
 func TestSenderRefusesAnswers(t *testing.T) {
-	s := handoff.NewSender(handoff.Ownership, true)
+	s := handoff.NewSender(handoff.Transfer{Type: handoff.Ownership}, true)
 	refuses := func(what string, err error) {
 		t.Helper()
 		if err == nil || !strings.HasPrefix(err.Error(), "handoff: ") {
@@ -85,7 +86,7 @@ func TestSenderRefusesAnswers(t *testing.T) {
 
 // What has gone over is told for the measurements.
 func TestAckedReturnsWhatIsDone(t *testing.T) {
-	s := handoff.NewSender(handoff.Ownership, true)
+	s := handoff.NewSender(handoff.Transfer{Type: handoff.Ownership}, true)
 	if err := s.Welcome(1); err != nil {
 		t.Fatal(err)
 	}
@@ -148,6 +149,23 @@ func TestRoundsBeginAnew(t *testing.T) {
 		p.lose()
 		for i := range 5 {
 			p.write(fmt.Sprint("k", i), fmt.Sprint(connection))
+		}
+	}
+}
+
+// What came from the receiver itself is not returned to it as a hint, or it would go
+// in circles; but a new owner has dropped what it had returned as a stand-in, and is
+// sent it (seed 1266 of the simulation at first).
+func TestMergedFromTheReceiver(t *testing.T) {
+	for kind, want := range map[handoff.Type][2]bool{
+		handoff.Hinted: {false, true}, handoff.Ownership: {true, true}, handoff.Repair: {false, false},
+	} {
+		for i, from := range []ring.NodeName{"receiver", "another"} {
+			s := handoff.NewSender(handoff.Transfer{Type: kind, To: "receiver"}, false)
+			s.Merged([]byte("key"), from)
+			if _, sends := s.Take(); sends != want[i] {
+				t.Errorf("%v: it sends what came from %s: %v", kind, from, sends)
+			}
 		}
 	}
 }

@@ -38,9 +38,10 @@ type Standing struct {
 	giver *Receiver       // of the transfer whose end may have made this the owner; or nil
 
 	// Of a vnode whose node does not own the partition:
-	own     keySet // keys that commands wrote
-	surplus bool   // everything else that it holds has to reach the owner, too
-	giving  bool   // the owner has that, and has yet to say that it serves with it
+	yielded ring.Epoch // since when; 0 if it never did
+	own     keySet     // keys that commands wrote
+	surplus bool       // everything else that it holds has to reach the owner, too
+	giving  bool       // the owner has that, and has yet to say that it serves with it
 
 	receivers []*Receiver // transfers to this vnode, that go on or may be resumed
 }
@@ -150,11 +151,26 @@ func (s *Standing) Heard(source Source) bool {
 // holds has to reach the owner. Given says that the owner has it, by a transfer on
 // which the ring was changed, and only Handed is to come: sent again, it could
 // replace what the owner was written since. What others were sending the vnode,
-// they send to the owner.
-func (s *Standing) Yield(given bool) {
+// they send to the owner. Epoch is that of the ring that says so.
+func (s *Standing) Yield(epoch ring.Epoch, given bool) {
 	if s.owner {
-		*s = Standing{surplus: true, giving: given}
+		*s = Standing{yielded: epoch, surplus: true, giving: given}
 	}
+}
+
+// Assume makes the vnode what it is to partition p of the node me by a ring. Sources
+// are those of [Standing.Inherit], and given is for [Standing.Yield].
+func (s *Standing) Assume(r *ring.Ring, me ring.NodeName, p ring.Partition, sources func() []Source, given bool) {
+	if r.Owner(p) == me {
+		s.Inherit(sources())
+		return
+	}
+	s.Yield(r.Epoch(), given)
+	move, pending := r.Transfer(p)
+	if !pending || move.To != me {
+		move.From = ""
+	}
+	s.Expect(move.From)
 }
 
 // Handed notes whether the owner has said that it serves with all that the vnode
@@ -168,6 +184,22 @@ func (s *Standing) Handed(whole bool) {
 func (s *Standing) Returned() {
 	s.surplus = s.surplus && s.giving
 	s.own.clear()
+}
+
+// Give begins a transfer from this vnode, with all that it has, or with what it owes
+// alone. Wait for what is refused: the vnode has to recover first, or owes nothing yet.
+func (s *Standing) Give(t Transfer) (*Sender, *Refusal) {
+	switch {
+	case t.Type == Ownership && !s.Whole():
+		return nil, &Refusal{NotNow, fmt.Sprintf("%s is recovering", t.From)}
+	case t.Type == Hinted && !s.Owes():
+		return nil, &Refusal{NotNow, "there is nothing to return"}
+	}
+	sender := NewSender(t, t.Type != Hinted || s.Surplus())
+	for _, key := range s.own.all() {
+		sender.Wrote(key)
+	}
+	return sender, nil
 }
 
 // Welcome decides on a transfer that the ring wants. Held is how many items the

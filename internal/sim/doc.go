@@ -15,7 +15,7 @@
 // # What is real, and what is not
 //
 // All decisions are those of the product: ring.Plan and Complete,
-// coordinator.Request, handoff.Call, Standing, Sender, Receiver, Switch, Schedule,
+// coordinator.Request, handoff.Call, Standing, Sender, Receiver, Switch, Agenda,
 // Sources and Arrears, membership.Detector and Claimant. The drivers around them
 // are this package's own, without actors: proxy.go does what
 // actors/vnode_proxy.go does, with the same times, and so on. What a driver of

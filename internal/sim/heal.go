@@ -113,7 +113,7 @@ func (n *node) ties() string {
 		return "it does not run"
 	}
 	for _, p := range n.proxies {
-		if p.report != nil && !p.report.owner && p.vnode != nil {
+		if p.report != nil && !p.report.Owner && p.vnode != nil {
 			return fmt.Sprintf("it has %+v of partition %d with %d items, at epoch %d, seen by all %d, %v", *p.report, p.partition, len(p.vnode.items), n.epoch(), n.seenByAll(), n.mover.arriving)
 		}
 	}

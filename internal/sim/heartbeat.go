@@ -170,7 +170,7 @@ func (n *node) mark(partitions []ring.Partition) {
 // heldFor returns the partitions of a peer for which this node holds something.
 func (n *node) heldFor(name ring.NodeName) (held []ring.Partition) {
 	for _, p := range n.proxies {
-		if p.report != nil && p.report.owes && n.ring.Owner(p.partition) == name {
+		if p.report != nil && p.report.Owes && n.ring.Owner(p.partition) == name {
 			held = append(held, p.partition)
 		}
 	}

@@ -107,10 +107,7 @@ func (n *node) adopt(r *ring.Ring) {
 // assume tells the vnodes what they are by r.
 func (n *node) assume(old, r *ring.Ring) {
 	for _, p := range n.proxies {
-		before, moved := old.Transfer(p.partition)
-		after, moves := r.Transfer(p.partition)
-		same := old.Owner(p.partition) == r.Owner(p.partition) && before == after && moved == moves
-		if p.report != nil && (!same || len(p.report.needs) > 0 || p.assuming != 0) && p.vnode != nil {
+		if p.report != nil && (p.report.Concerns(p.partition, old, r) || p.assuming != 0) && p.vnode != nil {
 			p.assuming++
 			p.vnode.post(func(v *vnode) {
 				v.assume(r)

@@ -105,11 +105,16 @@ func (n *node) wall() time.Time { return n.w.clock().Add(n.offset) }
 
 // start begins a new process, which joins by itself.
 func (n *node) start() {
-	n.life = n.w.nextLife()
-	n.up, n.process = true, process{}
+	n.begins()
 	n.leaving = false
 	n.tracef("start", "life %d", n.life)
 	n.join()
+}
+
+// begins makes a process that knows nothing.
+func (n *node) begins() {
+	n.life = n.w.nextLife()
+	n.up, n.process = true, process{mover: mover{agenda: handoff.NewAgenda(n.name)}}
 }
 
 // boot begins the process of a node of the first ring.

@@ -45,7 +45,7 @@ type proxy struct {
 	partition ring.Partition
 	vnode     *vnode
 	moving    *moving
-	report    *report
+	report    *handoff.Report
 	assuming  int  // how many rings the vnode has yet to hear of
 	behind    bool // a fallback holds writes that the vnode does not have
 }

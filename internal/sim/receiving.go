@@ -229,7 +229,7 @@ func (i *receiving) chunk(c handoff.Chunk) {
 			i.soon(&handoff.Refusal{Reason: handoff.NotNow, Text: "giving the partition away"})
 			return
 		case fresh:
-			v.merge(items)
+			v.merge(items, i.hello.From)
 			r.Merged(len(items))
 		}
 		i.soon(ack{c.Seq})

@@ -174,7 +174,7 @@ func (r *request) tell(a result) {
 		return
 	}
 	r.told = true
-	if late := n.w.now - r.deadline; late > deadlineSlack && r.deadline > n.resumed {
+	if late := n.w.now - r.deadline; late > deadlineSlack && r.deadline > n.resumed && !n.waking {
 		n.w.failf("deadline", "r%d is answered %v after its deadline", r.id, late)
 	}
 	done := r.done

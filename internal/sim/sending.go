@@ -86,21 +86,22 @@ func (s *sending) enter(v *vnode) {
 	if s.over {
 		return
 	}
-	if reason := s.premature(v); reason != "" {
-		s.later(&handoff.Refusal{Reason: handoff.NotNow, Text: reason})
+	if v.out != nil && s.Type != handoff.Repair {
+		s.later(&handoff.Refusal{Reason: handoff.NotNow, Text: "another transfer of this vnode is ending"})
 		return
 	}
-	snapshot := s.Type != handoff.Hinted || v.standing.Surplus()
+	machine, refusal := v.standing.Give(s.Transfer)
+	if refusal != nil {
+		s.later(refusal)
+		return
+	}
 	s.items = uint64(len(v.items))
-	if !snapshot {
+	if !machine.Snapshot() {
 		s.items = uint64(v.standing.Own())
 	}
-	s.machine = handoff.NewSender(s.Type, snapshot)
+	s.machine = machine
 	s.lonely = s.node.w.now
-	for _, key := range v.standing.OwnKeys() {
-		s.machine.Wrote(key)
-	}
-	if snapshot {
+	if machine.Snapshot() {
 		for _, key := range sortedKeys(v.items) {
 			s.snapshot = append(s.snapshot, v.items[key].encode(key))
 		}
@@ -113,18 +114,6 @@ func (s *sending) enter(v *vnode) {
 
 // later ends the transfer on the mover's turn.
 func (s *sending) later(err error) { s.node.after(0, func() { s.end(err) }) }
-
-func (s *sending) premature(v *vnode) string {
-	switch {
-	case s.Type == handoff.Ownership && !v.standing.Whole():
-		return "recovering"
-	case v.out != nil && s.Type != handoff.Repair:
-		return "another transfer of this vnode is ending"
-	case s.Type == handoff.Hinted && !v.standing.Owes():
-		return "there is nothing to return"
-	}
-	return ""
-}
 
 // callOff ends a transfer that is not wanted any more: at once, or when its
 // change of ownership has come to an end.
@@ -399,8 +388,8 @@ func (s *sending) wrote(v *vnode, c *command, r *reply) (kept bool) {
 }
 
 // merged takes a key whose item came from another node, on the vnode's turn.
-func (s *sending) merged(key []byte) {
-	s.machine.Merged(key)
+func (s *sending) merged(key []byte, from ring.NodeName) {
+	s.machine.Merged(key, from)
 	s.stir()
 }
 

@@ -55,7 +55,7 @@ func (s *sending) do(a handoff.Act, done func(handoff.Result)) {
 	switch a {
 	case handoff.AskStore:
 		n.refresh(storePatience, func(err error) {
-			if err == nil && !wanted(n.ring, s.Transfer) {
+			if err == nil && !s.Wanted(n.ring) {
 				done(handoff.Refused)
 				return
 			}

@@ -18,7 +18,6 @@ type vnode struct {
 	items     map[string]item
 
 	out     *sending // the transfer that wants to know of its writes
-	yielded ring.Epoch
 	handing *sending // has given all to the new owner, which has yet to say that it serves
 	retired bool
 	ended   bool
@@ -34,13 +33,6 @@ type vnode struct {
 type visit struct {
 	run    func(*vnode)
 	failed func()
-}
-
-// report is what a vnode tells about itself whenever that changes.
-type report struct {
-	owner, owes, useless bool
-	needs                []handoff.Source
-	since                ring.Epoch
 }
 
 func (v *vnode) post(run func(*vnode)) { v.visit(run, nil) }
@@ -199,29 +191,26 @@ func (v *vnode) wrote(c *command, r *reply) (kept bool) {
 }
 
 func (v *vnode) tell() {
-	s := &v.standing
-	v.proxy.report = &report{owner: s.Owner(), needs: s.Needs(), owes: s.Owes(), useless: s.Useless(), since: v.yielded}
+	report := v.standing.Report()
+	v.proxy.report = &report
 }
 
-// assume makes the vnode what it is to the partition by r.
+// assume makes the vnode what it is to the partition by r, as actors/vnode_handoff.go
+// does.
 func (v *vnode) assume(r *ring.Ring) {
-	was := v.standing.Owner()
-	if r.Owner(v.partition) == v.node.name {
-		v.standing.Inherit(sources(r, v.partition))
-		if v.out != nil && v.out.Type == handoff.Hinted {
-			v.out = nil // there is nobody to return anything to
+	was, owns := v.standing.Owner(), r.Owner(v.partition) == v.node.name
+	switch o := v.out; {
+	case o == nil:
+	case owns && o.Type == handoff.Hinted:
+		v.out = nil
+	case !owns && was && o.Type == handoff.Ownership:
+		if o.sealed() {
+			v.handing = o
 		}
-	} else {
-		if v.standing.Owner() {
-			v.yield(r)
-		}
-		moves, _ := r.Transfer(v.partition)
-		if moves.To != v.node.name {
-			moves.From = ""
-		}
-		v.standing.Expect(moves.From)
+		v.out = nil
 	}
-	if v.standing.Owner() && !v.standing.Whole() {
+	v.standing.Assume(r, v.node.name, v.partition, func() []handoff.Source { return sources(r, v.partition) }, v.handing != nil)
+	if owns && !v.standing.Whole() {
 		v.node.wake()
 	}
 	v.tell()
@@ -241,18 +230,6 @@ func (v *vnode) what() string {
 	return "of another owner"
 }
 
-// yield makes the vnode one of a node that does not own the partition.
-func (v *vnode) yield(r *ring.Ring) {
-	if v.out != nil && v.out.Type == handoff.Ownership {
-		if v.out.sealed() {
-			v.handing = v.out
-		}
-		v.out = nil
-	}
-	v.standing.Yield(v.handing != nil)
-	v.yielded = r.Epoch()
-}
-
 // handed notes whether the new owner has said that it serves with all.
 func (v *vnode) handed(whole bool) {
 	v.handing = nil
@@ -264,7 +241,7 @@ func (v *vnode) handed(whole bool) {
 }
 
 // merge brings items of another node in.
-func (v *vnode) merge(items []handoff.Item) {
+func (v *vnode) merge(items []handoff.Item, from ring.NodeName) {
 	for _, i := range items {
 		key, decoded := decode(i)
 		if i.Deleted {
@@ -273,7 +250,7 @@ func (v *vnode) merge(items []handoff.Item) {
 			v.put(key, decoded)
 		}
 		if v.out != nil {
-			v.out.merged(i.Key)
+			v.out.merged(i.Key, from)
 		}
 	}
 }

@@ -128,7 +128,7 @@ func (w *World) founders() error {
 	var members []ring.Member
 	for range w.scenario.Nodes {
 		n := w.newNode()
-		n.life, n.up = w.nextLife(), true
+		n.begins()
 		members = append(members, n.member())
 	}
 	first, err := ring.New("sim", w.scenario.Size, replicas, members...)
