@@ -12,6 +12,8 @@ import (
 func BenchmarkStore(b *testing.B)   { benchmark(b, "store") }
 func BenchmarkFetch(b *testing.B)   { benchmark(b, "fetch") }
 func BenchmarkCommand(b *testing.B) { benchmark(b, "command") }
+func BenchmarkHTTPPut(b *testing.B) { benchmark(b, "http-put") }
+func BenchmarkHTTPGet(b *testing.B) { benchmark(b, "http-get") }
 
 func BenchmarkRing(b *testing.B) {
 	for _, c := range ringCases() {

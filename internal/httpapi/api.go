@@ -88,9 +88,11 @@ func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	found := a.find(r.URL.EscapedPath())
 	defer func() {
 		a.survive(answer, r, recover())
-		// The route and not the path: keys may be secret.
-		a.logger.DebugContext(r.Context(), "http request", "method", r.Method, "route", found.path,
-			"status", answer.status, "took", time.Since(began))
+		if a.logger.Enabled(r.Context(), slog.LevelDebug) {
+			// The route and not the path: keys may be secret.
+			a.logger.DebugContext(r.Context(), "http request", "method", r.Method, "route", found.path,
+				"status", answer.status, "took", time.Since(began))
+		}
 	}()
 	if err := found.serve(answer, r); err != nil {
 		a.fail(answer, r, err)

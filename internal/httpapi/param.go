@@ -35,11 +35,15 @@ type params map[string]string
 // at is an error: it is a mistake, and to go on would be to do something else
 // than what was asked for.
 func readParams(r *http.Request, known ...string) (params, error) {
+	var p params
+	if r.URL.RawQuery == "" {
+		return p, nil
+	}
 	query, err := url.ParseQuery(r.URL.RawQuery)
 	if err != nil {
 		return nil, badRequestf("the query: %w", err)
 	}
-	p := make(params)
+	p = make(params)
 	for name, values := range query {
 		if !slices.Contains(known, name) {
 			return nil, badRequestf("unknown parameter %q, known here: %s", name, cmp.Or(strings.Join(known, ", "), "none"))
@@ -66,23 +70,47 @@ func (p params) count(name string, n int) (int, bool, error) {
 	return value, true, nil
 }
 
-// withDeadline returns the context of a request with the deadline that the
-// request asks for, in its query or its header, or else with that of the API.
-func (a *API) withDeadline(r *http.Request, p params) (context.Context, context.CancelFunc, error) {
-	timeout := a.config.RequestTimeout
+// timeout returns how long a request may take: what it asks for, in its query or
+// its header, or else what the API allows.
+func (a *API) timeout(r *http.Request, p params) (time.Duration, error) {
 	text, given := p["timeout"]
 	if !given {
 		text = r.Header.Get("X-Request-Timeout")
 	}
-	if given || text != "" {
-		asked, err := time.ParseDuration(text)
-		if err != nil || asked <= 0 || asked > MaxTimeout {
-			return nil, nil, badRequestf("timeout %q: want a duration such as 500ms or 2s, at most %v", text, MaxTimeout)
-		}
-		timeout = asked
+	if !given && text == "" {
+		return a.config.RequestTimeout, nil
+	}
+	asked, err := time.ParseDuration(text)
+	if err != nil || asked <= 0 || asked > MaxTimeout {
+		return 0, badRequestf("timeout %q: want a duration such as 500ms or 2s, at most %v", text, MaxTimeout)
+	}
+	return asked, nil
+}
+
+// withDeadline returns the context of a request with its deadline.
+func (a *API) withDeadline(r *http.Request, p params) (context.Context, context.CancelFunc, error) {
+	timeout, err := a.timeout(r, p)
+	if err != nil {
+		return nil, nil, err
 	}
 	ctx, cancel := context.WithTimeout(r.Context(), timeout)
 	return ctx, cancel, nil
+}
+
+// commandContext is the context of a request to the store. It tells its deadline,
+// and does not end by it: the node does so for every command, and a second timer
+// for the same end costs eight allocations.
+type commandContext struct {
+	context.Context
+	deadline time.Time
+}
+
+// Deadline is when the node answers at the latest.
+func (c *commandContext) Deadline() (time.Time, bool) {
+	if sooner, ok := c.Context.Deadline(); ok && sooner.Before(c.deadline) {
+		return sooner, true
+	}
+	return c.deadline, true
 }
 
 // reading and writing are the two kinds of requests to the store: the parameters
@@ -100,14 +128,12 @@ type quorumParams struct {
 // call is what a request asks of the store.
 type call struct {
 	key     []byte
-	ctx     context.Context
-	cancel  context.CancelFunc
+	ctx     commandContext
 	options []torc.CallOption
 	receipt torc.Receipt
 }
 
 // readCall reads the key and the parameters of a request, and starts its clock.
-// The caller cancels the call in the end.
 func (s *served) readCall(r *http.Request, names quorumParams) (*call, error) {
 	key, err := keyOf(r, storePrefix)
 	if err != nil {
@@ -118,11 +144,11 @@ func (s *served) readCall(r *http.Request, names quorumParams) (*call, error) {
 		return nil, err
 	}
 	c := &call{key: key}
-	c.options = append(c.options, torc.WithReceipt(&c.receipt))
 	if err := c.readQuorum(p, names, s.api.config.KV.Quorum().N); err != nil {
 		return nil, err
 	}
-	c.ctx, c.cancel, err = s.api.withDeadline(r, p)
+	timeout, err := s.api.timeout(r, p)
+	c.ctx = commandContext{r.Context(), time.Now().Add(timeout)}
 	return c, err
 }
 
@@ -137,15 +163,16 @@ func (c *call) readQuorum(p params, names quorumParams, n int) error {
 		n = asked
 		c.options = append(c.options, torc.N(n))
 	}
-	for name, option := range map[string]func(int) torc.CallOption{
-		names.need: names.option, names.primaries: torc.Primaries, "nodes": torc.Nodes,
-	} {
-		value, given, err := p.count(name, n)
+	for _, count := range [...]struct {
+		name   string
+		option func(int) torc.CallOption
+	}{{names.need, names.option}, {names.primaries, torc.Primaries}, {"nodes", torc.Nodes}} {
+		value, given, err := p.count(count.name, n)
 		if err != nil {
 			return err
 		}
 		if given {
-			c.options = append(c.options, option(value))
+			c.options = append(c.options, count.option(value))
 		}
 	}
 	return nil

@@ -8,6 +8,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"strconv"
 	"strings"
 	"time"
 
@@ -37,13 +38,12 @@ func (s *served) store(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	defer c.cancel()
 	body, err := readBody(r)
 	if err != nil {
 		return err
 	}
 	value := kv.Value{Bytes: body, ContentType: r.Header.Get("Content-Type")}
-	version, err := s.kv.Store(c.ctx, c.key, value, c.options...)
+	version, err := s.kv.Store(&c.ctx, c.key, value, c.withReceipt()...)
 	if err != nil {
 		return err
 	}
@@ -56,18 +56,25 @@ func (s *served) remove(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	defer c.cancel()
-	version, err := s.kv.Delete(c.ctx, c.key, c.options...)
+	version, err := s.kv.Delete(&c.ctx, c.key, c.withReceipt()...)
 	if err != nil {
 		return err
 	}
 	return c.acknowledge(w, version)
 }
 
+// withReceipt returns the options of a write, whose answer names the replicas.
+func (c *call) withReceipt() []torc.CallOption {
+	return append(c.options, torc.WithReceipt(&c.receipt))
+}
+
 func (c *call) acknowledge(w http.ResponseWriter, version *kvpb.Version) error {
-	answer := Written{Key: nameKey(c.key), N: c.receipt.N, W: c.receipt.Need, Version: versionText(version)}
-	for _, ack := range c.receipt.Acks {
-		answer.Acks = append(answer.Acks, Ack{ack.Partition, ack.Node})
+	answer := Written{
+		Key: nameKey(c.key), N: c.receipt.N, W: c.receipt.Need, Version: versionText(version),
+		Acks: make([]Ack, len(c.receipt.Acks)),
+	}
+	for i, ack := range c.receipt.Acks {
+		answer.Acks[i] = Ack(ack)
 	}
 	return writeJSON(w, "application/json", http.StatusOK, answer)
 }
@@ -79,12 +86,12 @@ func (s *served) fetch(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	defer c.cancel()
-	object, err := s.kv.Fetch(c.ctx, c.key, c.options...)
+	object, err := s.kv.Fetch(&c.ctx, c.key, c.options...)
 	switch {
+	case err == nil:
 	case notFound(err):
 		return fmt.Errorf("%w: nothing is stored under %v", torc.ErrNotFound, nameKey(c.key))
-	case err != nil:
+	default:
 		return err
 	}
 	h := w.Header()
@@ -98,9 +105,20 @@ func (s *served) fetch(w http.ResponseWriter, r *http.Request) error {
 // versionText writes a version so that it fits into an ETag: the clock in
 // hexadecimal, and the writer.
 func versionText(v *kvpb.Version) string {
-	writer := strings.ReplaceAll(url.PathEscape(v.GetWriter()), "%2F", "/")
-	return fmt.Sprintf("%x.%x@%s", v.GetWall(), v.GetLogical(), writer)
+	text := strconv.AppendInt(make([]byte, 0, usualVersion), v.GetWall(), 16)
+	text = append(text, '.')
+	text = strconv.AppendUint(text, uint64(v.GetLogical()), 16)
+	separator := byte('@')
+	for part := range strings.SplitSeq(v.GetWriter(), "/") {
+		text = append(text, separator)
+		text = append(text, url.PathEscape(part)...)
+		separator = '/'
+	}
+	return string(text)
 }
+
+// usualVersion has room for the text of a version with the name of most nodes.
+const usualVersion = 64
 
 // maxDiscard is how much of a body that is too large is read and thrown away.
 // A client that is still sending when the connection closes may lose the
@@ -112,8 +130,14 @@ func readBody(r *http.Request) ([]byte, error) {
 	if r.ContentLength > kv.MaxValueBytes {
 		return nil, tooLarge(r, r.ContentLength)
 	}
+	if r.ContentLength >= 0 {
+		body := make([]byte, r.ContentLength) // and no byte more: it is what the store keeps
+		if _, err := io.ReadFull(r.Body, body); err != nil {
+			return nil, badRequestf("the body could not be read: %w", err)
+		}
+		return body, nil
+	}
 	var body bytes.Buffer
-	body.Grow(int(max(0, r.ContentLength)) + bytes.MinRead)
 	n, err := body.ReadFrom(io.LimitReader(r.Body, kv.MaxValueBytes+1))
 	if err != nil {
 		return nil, badRequestf("the body could not be read: %w", err)

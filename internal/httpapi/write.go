@@ -1,7 +1,6 @@
 package httpapi
 
 import (
-	"bytes"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -12,17 +11,28 @@ import (
 // answer begins, so that an error can still be answered. What cannot be sent is
 // dropped: the client is gone, and there is nobody to tell.
 func writeJSON(w http.ResponseWriter, contentType string, status int, value any) error {
-	var body bytes.Buffer
-	encoder := json.NewEncoder(&body)
+	encoder := json.NewEncoder(&jsonWriter{w, contentType, status})
 	encoder.SetEscapeHTML(false)
 	if err := encoder.Encode(value); err != nil {
 		return fmt.Errorf("encode the answer: %w", err)
 	}
-	w.Header().Set("Content-Type", contentType)
-	w.Header().Set("X-Content-Type-Options", "nosniff")
-	w.WriteHeader(status)
-	_, _ = body.WriteTo(w)
 	return nil
+}
+
+// jsonWriter begins the answer once its body is there: an encoder writes once, and
+// only what it could encode.
+type jsonWriter struct {
+	http.ResponseWriter
+	contentType string
+	status      int
+}
+
+func (w *jsonWriter) Write(body []byte) (int, error) {
+	w.Header().Set("Content-Type", w.contentType)
+	w.Header().Set("X-Content-Type-Options", "nosniff")
+	w.WriteHeader(w.status)
+	_, _ = w.ResponseWriter.Write(body)
+	return len(body), nil
 }
 
 // writeText answers with a line of text.
