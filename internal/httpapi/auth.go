@@ -63,11 +63,11 @@ func RequireToken(token func() string, next http.Handler) http.Handler {
 // judge returns why a request may not be served.
 func judge(r *http.Request, token func() string) (kind, error) {
 	needs := needOf(r)
-	elsewhere := notLocal(r)
-	switch {
-	case needs == toRead,
-		needs == toProfile && elsewhere == nil,
-		token == nil && (needs == toWrite || elsewhere == nil):
+	if needs == toRead || needs == toWrite && token == nil {
+		return kind{}, nil // most requests, without a look at where they come from
+	}
+	switch elsewhere := notLocal(r); {
+	case elsewhere == nil && (needs == toProfile || token == nil):
 		return kind{}, nil
 	case token == nil:
 		return forbidden, fmt.Errorf("a node without a token serves this to its own machine alone, and %w; ask there, or start it with --token-file", elsewhere)
