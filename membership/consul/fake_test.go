@@ -15,24 +15,28 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
+
+	"github.com/hashicorp/consul/api"
 
 	"github.com/torc-io/torc/membership"
 )
 
-// hasty is a timing for agents that answer oddly: nothing lasts long.
-var hasty = timing{
-	call: 200 * time.Millisecond, wait: 300 * time.Millisecond,
+// brisk is a timing for agents that answer oddly: it tries again soon, and takes
+// no slow machine for an agent that hangs.
+var brisk = timing{
+	call: patience, wait: time.Minute,
 	retryFirst: 5 * time.Millisecond, retryMax: 20 * time.Millisecond,
 	beatEvery: 20 * time.Millisecond, beatMax: 20 * time.Millisecond,
 	reconcile: time.Hour, session: 2 * time.Second,
 }
 
 // patience is how long a test waits for what must happen.
-const patience = 10 * time.Second
+const patience = 30 * time.Second
 
 // openAt opens a store on an agent that handler plays.
-func openAt(t *testing.T, handler http.HandlerFunc, change ...func(*Config)) *Store {
+func openAt(t *testing.T, timing timing, handler http.HandlerFunc, change ...func(*Config)) *Store {
 	t.Helper()
 	server := httptest.NewServer(handler)
 	t.Cleanup(func() { server.CloseClientConnections(); server.Close() })
@@ -41,8 +45,36 @@ func openAt(t *testing.T, handler http.HandlerFunc, change ...func(*Config)) *St
 		edit(&config)
 	}
 	config.setDefaults()
-	store, err := open(config, hasty)
+	store, err := open(config, timing)
 	if err != nil {
+		t.Fatal(err)
+	}
+	return store
+}
+
+// local is an agent without a network, for bubbles of virtual time.
+type local http.HandlerFunc
+
+// RoundTrip has the handler answer, or hang for as long as somebody waits.
+func (agent local) RoundTrip(r *http.Request) (*http.Response, error) {
+	w := httptest.NewRecorder()
+	agent(w, r)
+	if err := r.Context().Err(); err != nil {
+		return nil, err
+	}
+	return w.Result(), nil
+}
+
+// openLocal opens a store on an agent without a network.
+func openLocal(t *testing.T, agent local) *Store {
+	t.Helper()
+	config := Config{Cluster: "fake"}
+	config.setDefaults()
+	store, err := open(config, brisk)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if store.client, err = api.NewClient(&api.Config{HttpClient: &http.Client{Transport: agent}}); err != nil {
 		t.Fatal(err)
 	}
 	return store
@@ -90,8 +122,12 @@ func TestWatchOfAnAgentThatAnswersOddly(t *testing.T) {
 		"has no index":          {first, text("[]"), text("null")},
 	} {
 		t.Run(name, func(t *testing.T) {
+			hasty := brisk
+			if name == "hangs" {
+				hasty.call, hasty.wait = 200*time.Millisecond, 300*time.Millisecond
+			}
 			var asked atomic.Int32
-			s := openAt(t, func(w http.ResponseWriter, r *http.Request) {
+			s := openAt(t, hasty, func(w http.ResponseWriter, r *http.Request) {
 				if n := int(asked.Add(1)); n <= len(odd) {
 					odd[n-1](w, r)
 					return
@@ -112,7 +148,7 @@ func TestWatchAsksFromTheRightIndex(t *testing.T) {
 	want := []string{"", "7", "9", "", "4", "", "5"}
 	asked := make(chan string, len(want))
 	var n atomic.Int32
-	s := openAt(t, func(w http.ResponseWriter, r *http.Request) {
+	s := openAt(t, brisk, func(w http.ResponseWriter, r *http.Request) {
 		i := int(n.Add(1)) - 1
 		if i < len(want) {
 			asked <- r.URL.Query().Get("index")
@@ -137,7 +173,7 @@ func TestWatchAsksFromTheRightIndex(t *testing.T) {
 func TestWatchersShareOneQuery(t *testing.T) {
 	const watchers = 50
 	var running, most atomic.Int32
-	s := openAt(t, func(w http.ResponseWriter, r *http.Request) {
+	s := openAt(t, brisk, func(w http.ResponseWriter, r *http.Request) {
 		most.Store(max(most.Load(), running.Add(1)))
 		defer running.Add(-1)
 		if r.URL.Query().Get("index") != "" {
@@ -159,10 +195,12 @@ func TestWatchersShareOneQuery(t *testing.T) {
 // TestListWithHolesIsNoList: what a token may not see must not look gone.
 func TestListWithHolesIsNoList(t *testing.T) {
 	var filtered atomic.Bool
-	s := openAt(t, func(w http.ResponseWriter, _ *http.Request) {
+	hidden := make(chan struct{}, 100) // answers with holes
+	s := openAt(t, brisk, func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("X-Consul-Index", "1")
 		w.Header().Set("X-Consul-Lastcontact", "0")
 		if filtered.Load() {
+			hidden <- struct{}{}
 			w.Header().Set("X-Consul-Results-Filtered-By-Acls", "true")
 			_, _ = w.Write([]byte("[]"))
 			return
@@ -170,7 +208,7 @@ func TestListWithHolesIsNoList(t *testing.T) {
 		_, _ = w.Write([]byte(`[{"Node":{"Node":"n","Address":"10.0.0.1"},"Checks":[{"Status":"passing"}],
 			"Service":{"ID":"fake-a","Service":"fake","Port":7001,"Meta":{"node":"a","incarnation":"1"}}}]`))
 	})
-	ctx, cancel := context.WithTimeout(t.Context(), 5*hasty.retryMax)
+	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	watch := s.Connect().WatchNodes(ctx)
 	nodes := <-watch
@@ -179,6 +217,10 @@ func TestListWithHolesIsNoList(t *testing.T) {
 		t.Fatalf("the nodes are %+v, want %+v", nodes, want)
 	}
 	filtered.Store(true)
+	for range 3 { // by the third, the first has been dealt with
+		<-hidden
+	}
+	cancel()
 	for nodes := range watch {
 		t.Errorf("the watch showed %+v for a list with holes", nodes)
 	}
@@ -194,7 +236,7 @@ func TestTokenFileIsReadAgain(t *testing.T) {
 	}
 	write("first\n")
 	var seen atomic.Value
-	s := openAt(t, func(w http.ResponseWriter, r *http.Request) {
+	s := openAt(t, brisk, func(w http.ResponseWriter, r *http.Request) {
 		seen.Store(r.Header.Get("X-Consul-Token"))
 		answerKey(w, 1, "ring")
 	}, func(c *Config) { c.TokenFile = path })
@@ -220,7 +262,7 @@ func TestTokenFileIsReadAgain(t *testing.T) {
 }
 
 func TestSwapErrorsAreNotAllConflicts(t *testing.T) {
-	s := openAt(t, func(w http.ResponseWriter, _ *http.Request) {
+	s := openAt(t, brisk, func(w http.ResponseWriter, _ *http.Request) {
 		w.WriteHeader(http.StatusConflict)
 		_, _ = w.Write([]byte(`{"Errors":[{"OpIndex":0,"What":"Permission denied: token lacks permission 'key:write'"}]}`))
 	})
@@ -231,7 +273,7 @@ func TestSwapErrorsAreNotAllConflicts(t *testing.T) {
 }
 
 func TestRegisterDoesNotTryOnWithoutPermission(t *testing.T) {
-	s := openAt(t, func(w http.ResponseWriter, _ *http.Request) {
+	s := openAt(t, brisk, func(w http.ResponseWriter, _ *http.Request) {
 		http.Error(w, "Permission denied: token lacks permission 'session:write'", http.StatusForbidden)
 	})
 	err := s.Connect().Register(t.Context(), membership.Node{Name: "a", Address: "127.0.0.1:1"})
@@ -251,32 +293,32 @@ func TestClaimantGivesUpBeforeItsSessionEnds(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			s := openAt(t, func(w http.ResponseWriter, r *http.Request) {
-				switch {
-				case strings.HasPrefix(r.URL.Path, "/v1/session/create"):
-					_, _ = w.Write([]byte(`{"ID":"s"}`))
-				case r.Method == http.MethodPut && r.URL.Query().Get("acquire") == "s":
-					_, _ = w.Write([]byte("true"))
-				default:
-					renew(w, r)
-				}
-			})
-			began := time.Now()
-			held, release, err := s.Connect().LockClaimant(t.Context())
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer release()
-			select {
-			case <-held.Done():
-			case <-time.After(patience):
-				t.Fatal("the claimant did not give up")
-			}
-			if took := time.Since(began); took >= hasty.session || !errors.Is(context.Cause(held), errUnrenewed) {
-				t.Errorf("the claimant gave up after %s because of %v; its session may end after %s",
-					took, context.Cause(held), hasty.session)
-			}
+			synctest.Test(t, func(t *testing.T) { giveUpBeforeTheEnd(t, renew) })
 		})
+	}
+}
+
+func giveUpBeforeTheEnd(t *testing.T, renew http.HandlerFunc) {
+	s := openLocal(t, func(w http.ResponseWriter, r *http.Request) {
+		switch {
+		case strings.HasPrefix(r.URL.Path, "/v1/session/create"):
+			_, _ = w.Write([]byte(`{"ID":"s"}`))
+		case r.Method == http.MethodPut && r.URL.Query().Get("acquire") == "s":
+			_, _ = w.Write([]byte("true"))
+		default:
+			renew(w, r)
+		}
+	})
+	began := time.Now()
+	held, release, err := s.Connect().LockClaimant(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer release()
+	<-held.Done()
+	if took := time.Since(began); took >= brisk.session || !errors.Is(context.Cause(held), errUnrenewed) {
+		t.Errorf("the claimant gave up after %s because of %v; its session may end after %s",
+			took, context.Cause(held), brisk.session)
 	}
 }
 
