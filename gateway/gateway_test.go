@@ -146,7 +146,7 @@ func TestQuorumDetail(t *testing.T) {
 		got != `{"kind":"KIND_WRITE","needed":2,"of":1,"outcome":"OUTCOME_FAILED","requirement":"REQUIREMENT_NODES"}` {
 		t.Errorf("got %s with %v", got, few.header)
 	}
-	late := post(t, s.url, `{"service": "puppet", "command": "Act", "message": {"key": "aw==", "verb": "hang"}}`, "Connect-Timeout-Ms", "50")
+	late := post(t, s.url, `{"service": "puppet", "command": "Act", "message": {"key": "aw==", "verb": "hang"}}`, "Connect-Timeout-Ms", "1000")
 	detail := late.debug("torc.v1.QuorumFailure")
 	causes, _ := detail["causes"].([]any)
 	if late.status != http.StatusGatewayTimeout || detail["outcome"] != "OUTCOME_UNKNOWN" || len(causes) != 3 {
@@ -294,18 +294,19 @@ func TestPlainGRPC(t *testing.T) {
 	if short, ok := failed.Details()[1].(*torcpb.QuorumFailure); !ok || short.GetNeeded() != 2 || len(short.GetCauses()) < 2 {
 		t.Errorf("detail %v", failed.Details()[1])
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	answer, err = invoke(ctx, &testingpb.Look{Key: []byte("k"), Verb: "deadline"})
 	if err != nil {
 		t.Fatal(err)
 	}
-	checkTimeLeft(t, answer, time.Second)
+	checkTimeLeft(t, answer, time.Minute)
 }
 
 const executeProcedure = torcpbconnect.CommandServiceExecuteProcedure
 
-// checkTimeLeft fails if the handler did not have most of a deadline before it.
+// checkTimeLeft fails if the handler did not have most of a deadline before it. A
+// command is on its way for no more than what is missing, on any machine.
 func checkTimeLeft(t *testing.T, answer *torcpb.ExecuteResponse, most time.Duration) {
 	t.Helper()
 	var seen testingpb.Seen
@@ -313,10 +314,13 @@ func checkTimeLeft(t *testing.T, answer *torcpb.ExecuteResponse, most time.Durat
 		t.Fatal(err)
 	}
 	left, err := time.ParseDuration(string(seen.GetValue()))
-	if err != nil || left > most || left < most/2 {
+	if err != nil || left > most || left < most-onItsWay {
 		t.Errorf("%v left, %v; want just below %v", left, err, most)
 	}
 }
+
+// onItsWay is longer than any command takes, and short enough to tell deadlines apart.
+const onItsWay = 15 * time.Second
 
 func TestDeadlines(t *testing.T) {
 	s := startSite(t)
@@ -326,8 +330,8 @@ func TestDeadlines(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, c := range []struct{ asked, had time.Duration }{
-		{0, 5 * time.Second}, // the node's RequestTimeout
-		{2 * time.Second, 2 * time.Second},
+		{0, requestTimeout},
+		{20 * time.Second, 20 * time.Second},
 		{time.Hour, gateway.MaxTimeout},
 	} {
 		ctx, cancel := context.WithCancel(t.Context())
@@ -384,13 +388,12 @@ func TestStopping(t *testing.T) {
 // TestDraining: new requests are sent elsewhere, and those under way finish.
 func TestDraining(t *testing.T) {
 	s := startSite(t)
-	began, done := make(chan struct{}), make(chan int, 1)
+	done := make(chan int, 1)
 	go func() {
-		close(began)
-		got := post(t, s.url, `{"service": "puppet", "command": "Look", "message": {"key": "aw==", "verb": "hang"}}`, "Connect-Timeout-Ms", "200")
+		defer close(done)
+		got := post(t, s.url, `{"service": "puppet", "command": "Act", "message": {"key": "aw==", "verb": "wait"}}`)
 		done <- got.status
 	}()
-	<-began
 	for s.puppet.Executed.Load() == 0 {
 		runtime.Gosched()
 	}
@@ -399,7 +402,8 @@ func TestDraining(t *testing.T) {
 	if got.status != http.StatusServiceUnavailable || got.debug("torc.v1.Failure")["outcome"] != "OUTCOME_FAILED" || !got.closes {
 		t.Errorf("while draining: %d %v %v", got.status, got.closes, got.body)
 	}
-	if got := <-done; got != http.StatusGatewayTimeout {
+	close(s.puppet.Gate)
+	if got := <-done; got != http.StatusOK {
 		t.Errorf("the request that was under way: %d", got)
 	}
 }

@@ -26,11 +26,14 @@ type site struct {
 	url     string
 }
 
+// requestTimeout is what the node of a site gives a request that names no deadline.
+const requestTimeout = 40 * time.Second
+
 func startSite(t testing.TB) *site {
 	t.Helper()
 	s := &site{puppet: puppet.New(torc.Quorum{N: 3}), kv: kv.New(torc.Quorum{N: 3})}
 	var err error
-	if s.node, err = torc.Start(context.Background(), torc.Config{Name: "solo"}, s.puppet, s.kv); err != nil {
+	if s.node, err = torc.Start(context.Background(), torc.Config{Name: "solo", RequestTimeout: requestTimeout}, s.puppet, s.kv); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {

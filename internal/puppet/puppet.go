@@ -6,6 +6,7 @@
 //	panic      panic
 //	slow       take as long as the service's Pause, whatever the deadline
 //	hang       wait for the deadline, and give up
+//	wait       wait until the service's Gate is closed, whatever the deadline
 //	deadline   answer with the time that is left, as text
 //	anything   store and return the value, or return what is stored
 package puppet
@@ -32,6 +33,8 @@ type Service struct {
 	FailOpen atomic.Bool
 	// Pause is how long the verb "slow" takes; set it before it is used.
 	Pause time.Duration
+	// Gate holds up the verb "wait" until it is closed.
+	Gate chan struct{}
 }
 
 // New returns the service, named "puppet". Its reads do not repair.
@@ -50,7 +53,7 @@ func NewRepairing(q torc.Quorum) *Service {
 
 // begin makes the service without its read.
 func begin(q torc.Quorum) *Service {
-	s := &Service{Pause: time.Millisecond}
+	s := &Service{Pause: time.Millisecond, Gate: make(chan struct{})}
 	s.Service = torc.NewService("puppet", q, s.open)
 	s.Act = torc.HandleWrite(s.Service, (*vnode).Act)
 	return s
@@ -122,6 +125,8 @@ func (v *vnode) perform(ctx context.Context, verb string) (*testingpb.Seen, erro
 	case "hang":
 		<-ctx.Done()
 		return nil, ctx.Err()
+	case "wait":
+		<-v.service.Gate
 	case "deadline":
 		deadline, _ := ctx.Deadline()
 		return &testingpb.Seen{Value: []byte(time.Until(deadline).String())}, nil
