@@ -47,7 +47,7 @@ func startSite(t testing.TB, config torc.Config) *site {
 }
 
 func (s *site) shutdown() {
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	if err := s.node.Shutdown(ctx); err != nil {
 		s.t.Error(err)
@@ -115,17 +115,17 @@ func say(t testing.TB, method, url, body string) (int, string) {
 	return response.StatusCode, string(text)
 }
 
-// within polls until a condition holds, for ten seconds.
+// within polls until a condition holds, for a minute.
 func within(t testing.TB, what string, holds func() bool) {
 	t.Helper()
-	deadline := time.After(10 * time.Second)
+	deadline := time.After(time.Minute)
 	tick := time.NewTicker(5 * time.Millisecond)
 	defer tick.Stop()
 	for !holds() {
 		select {
 		case <-tick.C:
 		case <-deadline:
-			t.Fatalf("not within ten seconds: %s", what)
+			t.Fatalf("not within a minute: %s", what)
 		}
 	}
 }
