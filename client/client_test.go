@@ -7,6 +7,7 @@ import (
 	"reflect"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"google.golang.org/protobuf/proto"
@@ -142,28 +143,31 @@ func TestUnknownCommands(t *testing.T) {
 // TestOutOfTime: the node says why before the caller's deadline, and the caller
 // does not wait beyond it.
 func TestOutOfTime(t *testing.T) {
-	c := startCluster(t, 3)
-	ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
-	defer cancel()
-	_, err := c.puppet.Act.Do(ctx, c.client(t), act("hang"))
-	short, ok := errors.AsType[*torc.QuorumError](err)
-	if !ok || short.Outcome != torc.OutcomeUnknown || len(short.Causes) != 3 || !errors.Is(err, context.DeadlineExceeded) {
-		t.Errorf("got %v", err)
-	}
-	if ctx.Err() != nil {
-		t.Error("the answer came after the deadline")
-	}
+	synctest.Test(t, func(t *testing.T) {
+		c := startMembers(t, 3)
+		ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
+		defer cancel()
+		_, err := c.puppet.Act.Do(ctx, c.near(t), act("hang"))
+		short, ok := errors.AsType[*torc.QuorumError](err)
+		if !ok || short.Outcome != torc.OutcomeUnknown || len(short.Causes) != 3 || !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("got %v", err)
+		}
+		if ctx.Err() != nil {
+			t.Error("the answer came after the deadline")
+		}
+	})
 }
 
 func TestCancelledCall(t *testing.T) {
 	c := startCluster(t, 1)
 	m := c.members[0]
-	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	m.be(func(w http.ResponseWriter, r *http.Request) {
 		cancel()
 		m.gateway.ServeHTTP(w, r)
 	})
-	_, err := c.puppet.Act.Do(ctx, c.client(t), act("hang"))
+	defer close(c.puppet.Gate)
+	_, err := c.puppet.Act.Do(ctx, c.client(t), act("wait"))
 	if !errors.Is(err, context.Canceled) || !strings.Contains(err.Error(), "outcome unknown") {
 		t.Errorf("got %v", err)
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -50,16 +51,29 @@ type cluster struct {
 	members []*member
 }
 
+// startCluster starts members that answer HTTP.
 func startCluster(t testing.TB, size int) *cluster {
+	t.Helper()
+	c := startMembers(t, size)
+	for _, m := range c.members {
+		m.serve(t)
+	}
+	return c
+}
+
+// startMembers starts members without servers, for a bubble of virtual time: only
+// a near client reaches them. Their nodes run until the test ends.
+func startMembers(t testing.TB, size int) *cluster {
 	t.Helper()
 	c := &cluster{puppet: puppet.New(torc.Quorum{N: 3})}
 	network, store := torc.NewNetwork(), local.NewStore()
 	started := make(chan error, size)
 	for i := range size {
-		m := &member{gateway: gateway.New(gateway.Config{})}
+		name := string(rune('a' + i))
+		m := &member{gateway: gateway.New(gateway.Config{}), address: name}
 		c.members = append(c.members, m)
 		config := torc.Config{
-			Name: string(rune('a' + i)), Network: network, Membership: store.Connect(), Bootstrap: size,
+			Name: name, Network: network, Membership: store.Connect(), Bootstrap: size,
 		}
 		go func() {
 			node, err := torc.Start(context.Background(), config, c.puppet)
@@ -73,14 +87,37 @@ func startCluster(t testing.TB, size int) *cluster {
 		}
 	}
 	for _, m := range c.members {
-		m.serve(t)
+		m.gateway.Attach(m.node)
+		t.Cleanup(func() { m.stop(t) })
 	}
 	return c
 }
 
+// near returns a client of all members, with nothing between it and them.
+func (c *cluster) near(t testing.TB) *client.Client {
+	t.Helper()
+	return newClient(t, client.Config{Addresses: c.addresses(), HTTPClient: &http.Client{Transport: c}})
+}
+
+// RoundTrip has the member of an address answer, as long as somebody waits.
+func (c *cluster) RoundTrip(r *http.Request) (*http.Response, error) {
+	at := slices.IndexFunc(c.members, func(m *member) bool { return m.address == r.URL.Host })
+	w, done := httptest.NewRecorder(), make(chan struct{})
+	go func() {
+		defer close(done)
+		defer r.Body.Close()
+		c.members[at].ServeHTTP(w, r)
+	}()
+	select {
+	case <-done:
+		return w.Result(), nil
+	case <-r.Context().Done():
+		return nil, r.Context().Err()
+	}
+}
+
 // serve answers HTTP/1 and HTTP/2 until the test ends.
 func (m *member) serve(t testing.TB) {
-	m.gateway.Attach(m.node)
 	m.server = httptest.NewUnstartedServer(m)
 	m.server.Config.Protocols = new(http.Protocols)
 	m.server.Config.Protocols.SetHTTP1(true)
@@ -90,7 +127,6 @@ func (m *member) serve(t testing.TB) {
 	t.Cleanup(func() {
 		m.server.CloseClientConnections()
 		m.server.Close()
-		m.stop(t)
 	})
 }
 
