@@ -248,6 +248,13 @@ func TestHandoffSharesConnections(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		// What never left, gRPC would send again over the next connection.
+		if err := out.Send(chunk(1, nil)); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := out.Recv(); err != nil {
+			t.Fatal(err)
+		}
 		outs = append(outs, out)
 	}
 	if n := accepted.Load(); n != 1 {
