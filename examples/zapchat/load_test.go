@@ -13,9 +13,13 @@ import (
 // load is what one machine must carry.
 type load struct {
 	clients, rooms int
-	rate           int // lines a second, in all rooms together
+	rate           int // lines a second at most, in all rooms together
 	lines          int
 }
+
+// mostFlying is how many lines may be on their way at once: a machine that is too
+// slow for the rate gets fewer, and no queue that grows until nodes miss each other.
+const mostFlying = 20
 
 // TestAThousandClients prints how long a line takes from the keyboard of one client
 // to the screens of the 20 of its room, all on this machine: three nodes, their
@@ -29,12 +33,16 @@ func TestAThousandClients(t *testing.T) {
 	clients := l.crowd(t, c.addresses())
 	var readers sync.WaitGroup
 	delays := make([][]time.Duration, l.clients)
+	flying := make(chan struct{}, mostFlying*l.clients/l.rooms) // a line to each of its room
 	for i, one := range clients {
-		readers.Go(func() { delays[i] = one.delays(l.lines / l.rooms) })
+		readers.Go(func() { delays[i] = one.delays(l.lines/l.rooms, flying) })
 	}
 	began := time.Now()
 	for i := range l.lines {
 		<-time.After(time.Until(began.Add(time.Duration(i) * time.Second / time.Duration(l.rate))))
+		for range l.clients / l.rooms {
+			flying <- struct{}{}
+		}
 		// Each line of a room is said by another of its members.
 		one := clients[(i%l.rooms)+(i/l.rooms)*l.rooms]
 		one.types(fmt.Sprintf("say room%d %d %d", i%l.rooms, i, time.Now().UnixNano()))
@@ -74,19 +82,25 @@ func (l load) crowd(t *testing.T, addresses []string) []*client {
 }
 
 // delays reads a number of lines, each of which says when it was said, and a last
-// one, which is the answer to a question.
-func (c *client) delays(lines int) (all []time.Duration) {
+// one, which is the answer to a question. Each line is taken off those that fly,
+// the ones that it does not read too.
+func (c *client) delays(lines int, flying <-chan struct{}) (all []time.Duration) {
 	seen := map[string]bool{}
+	defer func() {
+		for range lines - len(all) {
+			<-flying
+		}
+	}()
 	for len(all) < lines {
 		line, _ := c.next()
 		at := time.Now().UnixNano()
-		words := strings.Fields(line)
-		said, err := strconv.ParseInt(words[len(words)-1], 10, 64)
+		said, err := strconv.ParseInt(line[strings.LastIndex(line, " ")+1:], 10, 64)
 		if err != nil || seen[line] {
 			c.t.Errorf("%s sees %q (again: %v)", c.name, line, seen[line])
 			return all
 		}
 		seen[line] = true
+		<-flying
 		all = append(all, time.Duration(at-said))
 	}
 	c.seesNothing()
