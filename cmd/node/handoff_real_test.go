@@ -17,9 +17,6 @@ import (
 )
 
 const (
-	// settles is how long a cluster may take until everything is where it belongs
-	// again. It takes seconds; the machine may have other things to do.
-	settles = 90 * time.Second
 	// slowly is a rate per key in bytes per second: so slow that transfers last
 	// for seconds, and there is a middle to be in.
 	slowly = 4
@@ -185,7 +182,7 @@ func (s *scene) restart(name string, flags ...string) {
 	s.spare(name, true)
 	s.fleet.members[name].signal(syscall.SIGTERM)
 	s.fleet.members[name].ends(exitDone)
-	s.begin(name, flags...).serves(settles)
+	s.begin(name, flags...).serves()
 	s.spare(name, false)
 	s.settle()
 }
@@ -272,7 +269,7 @@ func (s *scene) kill(name string) {
 	s.spare(name, true)
 	<-m.ended
 	<-time.After(awayFor)
-	s.begin(name).serves(settles)
+	s.begin(name).serves()
 	s.spare(name, spared)
 }
 
@@ -332,7 +329,7 @@ func (s *scene) wait(what string, obstacle func() string) {
 			s.t.Logf("%s: what is in the way is %s", what, last)
 		}
 	}()
-	before(s.t, settles, what, func() bool { last = obstacle(); return last == "" })
+	before(s.t, what, func() bool { last = obstacle(); return last == "" })
 }
 
 // settle waits until all members agree on the ring, nothing is on its way, every
@@ -415,7 +412,7 @@ func TestKilledMemberIsWholeAgain(t *testing.T) {
 	<-time.After(awayFor)
 	s.load.history.Enter("c is empty", false)
 	began := time.Now()
-	f.begin("c").serves(settles)
+	f.begin("c").serves()
 	s.wait("c whole again", func() string {
 		if value, err := f.members["c"].metric(recovering); err != nil || value != 0 {
 			return fmt.Sprintf("%v recovering vnodes (%v)", value, err)

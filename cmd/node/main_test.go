@@ -47,17 +47,17 @@ func (s *screen) String() string {
 	return s.text.String()
 }
 
-// within polls until a condition holds, for twenty seconds.
+// within polls until a condition holds, for a minute.
 func within(t testing.TB, what string, holds func() bool) {
 	t.Helper()
-	deadline := time.After(20 * time.Second)
+	deadline := time.After(time.Minute)
 	tick := time.NewTicker(5 * time.Millisecond)
 	defer tick.Stop()
 	for !holds() {
 		select {
 		case <-tick.C:
 		case <-deadline:
-			t.Fatalf("not within twenty seconds: %s", what)
+			t.Fatalf("not within a minute: %s", what)
 		}
 	}
 }
