@@ -2,6 +2,7 @@ package actors
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -61,15 +62,24 @@ func (h *heartbeat) tick() {
 	}
 }
 
-// setPeers makes the members of v the peers, and asks the new ones at once.
+// setPeers makes the members of v the peers, and asks the new ones at once. A
+// member that has moved to another address is a process that has not answered yet.
+// The one of before, if that is not known by now, is as good as broken off: were it
+// still held to be alive, an answer of the new one would change nothing.
 func (h *heartbeat) setPeers(v *view) {
 	names := make([]string, 0, len(v.peers))
 	for name := range v.peers {
 		names = append(names, string(name))
 	}
-	h.judge(func(d *membership.Detector) []membership.Change {
+	slices.Sort(names)
+	h.judge(func(d *membership.Detector) (changes []membership.Change) {
 		d.SetPeers(time.Now(), names)
-		return nil
+		for _, name := range names {
+			if !v.peers[ring.NodeName(name)].alive.Load() {
+				changes = append(changes, one(d.Broken(name))...)
+			}
+		}
+		return changes
 	})
 	for _, p := range v.peers {
 		if !p.alive.Load() {

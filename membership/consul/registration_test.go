@@ -246,7 +246,7 @@ func TestNameOfACriticalNodeIsTakenOver(t *testing.T) {
 }
 
 func TestStartingNodeKeepsItsName(t *testing.T) {
-	c := newCluster(t, quick, func(c *consul.Config) {
+	c := newCluster(t, func(c *consul.Config) {
 		c.SelfTest = func(context.Context) error { return errors.New("still starting") }
 	})
 	register(t, c.Connect(), node("a", "127.0.0.1:7001", 1))
