@@ -120,9 +120,11 @@ func (s *Store) hold(ctx context.Context, session string, began time.Time) (held
 	return held, func() { cancel(errReleased); <-done }
 }
 
-// keep renews the session until that fails or held ends, and returns why.
+// keep renews the session until that fails or held ends, and returns why. It also
+// asks for the holder with each renewal as long as the watch shows another one: a
+// watch that has missed how the lock was acquired does not tell of its loss either.
 func (l *lock) keep(held context.Context) error {
-	holders := l.store.claimant.watch(held)
+	holders, holder := l.store.claimant.watch(held), l.session
 	renewal := time.NewTicker(l.store.timing.session / renewals)
 	defer renewal.Stop()
 	end := time.NewTimer(time.Until(l.end()))
@@ -133,12 +135,12 @@ func (l *lock) keep(held context.Context) error {
 			return context.Cause(held)
 		case <-end.C:
 			return errUnrenewed
-		case holder := <-holders:
+		case holder = <-holders:
 			if holder != l.session && l.isLost(held) {
 				return errLockLost
 			}
 		case <-renewal.C:
-			if !l.renew(held) {
+			if holder != l.session && l.isLost(held) || !l.renew(held) {
 				return errLockLost
 			}
 			end.Reset(time.Until(l.end()))

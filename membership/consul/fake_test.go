@@ -322,6 +322,46 @@ func giveUpBeforeTheEnd(t *testing.T, renew http.HandlerFunc) {
 	}
 }
 
+// TestClaimantWhoseWatchMissedTheLock: between the answers of a blocking query the
+// lock may be acquired and taken away, which looks as if nothing had happened.
+func TestClaimantWhoseWatchMissedTheLock(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var taken atomic.Bool
+		s := openLocal(t, func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("X-Consul-Index", "1")
+			switch query := r.URL.Query(); {
+			case strings.HasPrefix(r.URL.Path, "/v1/session/create"):
+				_, _ = w.Write([]byte(`{"ID":"s"}`))
+			case strings.HasPrefix(r.URL.Path, "/v1/session/renew"):
+				_, _ = w.Write([]byte(`[{"ID":"s"}]`))
+			case query.Has("acquire"):
+				_, _ = w.Write([]byte("true"))
+			case query.Has("index"):
+				<-r.Context().Done()
+			case query.Has("wait") || taken.Load():
+				w.WriteHeader(http.StatusNotFound)
+			default:
+				_, _ = w.Write([]byte(`[{"Key":"k","Session":"s","ModifyIndex":2}]`))
+			}
+		})
+		held, release, err := s.Connect().LockClaimant(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer release()
+		time.Sleep(brisk.session)
+		if held.Err() != nil {
+			t.Errorf("given up, though the lock was held: %v", context.Cause(held))
+		}
+		taken.Store(true)
+		began := time.Now()
+		<-held.Done()
+		if took := time.Since(began); took > brisk.session || !errors.Is(context.Cause(held), errLockLost) {
+			t.Errorf("lost after %v because of %v", took, context.Cause(held))
+		}
+	})
+}
+
 // counter is a log of which only the number of lines is of interest.
 type counter struct {
 	slog.Handler
