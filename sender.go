@@ -84,8 +84,10 @@ func (n *Node) Send(ctx context.Context, r Request) (Response, error) {
 	if r.Method.method == nil {
 		return Response{}, fmt.Errorf("%w: the request names none", ErrUnknownCommand)
 	}
-	answer, err := n.node.Execute(ctx, r.Method.method, r.Message, r.Call)
-	if answer == nil {
+	call := r.Call
+	call.Replies = r.Receipt || call.All
+	answer, err := n.node.Execute(ctx, r.Method.method, r.Message, call)
+	if answer.N == 0 {
 		return Response{}, err
 	}
 	response := Response{Value: answer.Value}
@@ -100,7 +102,7 @@ func (n *Node) Send(ctx context.Context, r Request) (Response, error) {
 }
 
 // receiptOf says who had answered.
-func receiptOf(a *actors.Answer) Receipt {
+func receiptOf(a actors.Answer) Receipt {
 	r := Receipt{N: a.N, Need: a.Need}
 	for _, reply := range a.Replies {
 		if reply.Err() == nil {
@@ -111,7 +113,7 @@ func receiptOf(a *actors.Answer) Receipt {
 }
 
 // repliesOf returns each reply by itself.
-func repliesOf(a *actors.Answer) []Reply[proto.Message] {
+func repliesOf(a actors.Answer) []Reply[proto.Message] {
 	replies := make([]Reply[proto.Message], len(a.Replies))
 	for i, r := range a.Replies {
 		replies[i] = Reply[proto.Message]{Partition: r.Partition, Node: r.Node, Value: r.Message, Err: r.Err()}

@@ -5,7 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"runtime/debug"
-	"sync"
+	"slices"
+	"sync/atomic"
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
@@ -23,38 +24,67 @@ type (
 	expired struct{}
 )
 
-// usualReplicas is the N up to which a coordinator needs no second allocation.
-const usualReplicas = 5
+// begin is a coordinator's first message of a request.
+type begin struct{}
 
-// coordinatorActor drives one coordinator.Request: an actor spawned for the
-// request that ends with it. All that it needs lies in one allocation, its
-// mailbox included. It never blocks, for it runs on the goroutines of those who
-// send to it.
+// coordinatorActor drives coordinator.Requests, one at a time: an actor for each
+// request in flight, that serves another when this one is over. To be spawned
+// and stopped for each would cost more than all that a request decides. It never
+// blocks, for it runs on the goroutines of those who send to it.
+//
+// A request has two sides that end in either order: the client's, who reads the
+// answer, and the replicas', the last of which may answer after it. The actor is
+// free for another request when both have let go of it. Nothing of one request
+// gets into the next: what vnodes hold on to is in the letters, which are never
+// used again, and what comes late is stopped by the mailbox.
 type coordinatorActor struct {
 	node    *Node
+	pid     *actor.PID
+	mailbox inlineMailbox
+	machine coordinator.Request
+	holders atomic.Int32  // who has not let go of the request
+	decided chan struct{} // gets one token a request, when the client can be answered
+
+	request
+
+	// By position. They keep their memory from one request to the next.
+	replies []Reply // that decided something; without a node where none did
+	waiting []*peer // who owes an answer, if on another node
+	answers []Reply // what the client is told; fixed once it is
+}
+
+// request is what a coordinator knows of the request at hand.
+type request struct {
 	view    *view
 	proxies []*vnodeProxy // of the command's service on this node
 	id      uint32        // in the reply table
 	call    Call
 	key     []byte
 
-	machine *coordinator.Request // nil once the request is over
-	mailbox inlineMailbox
+	*letter  // to primaries on this node
+	fallback *letter
+	wire     [2]*transportpb.Command // to other nodes: primaries, fallbacks
+
+	over    bool  // the replicas' side has ended
+	told    bool  // the client's answer is fixed
+	verdict error // what the machine decided
+	err     error // what the client is told
+}
+
+// letter is a command on its way to vnodes of this node, with the address for
+// their replies. They may hold on to it for longer than the request takes.
+type letter struct {
 	command
-	primary  actor.MessageEnvelope  // what primaries on this node are sent
-	fallback *actor.MessageEnvelope // what fallbacks on this node are sent
-	sender   actor.PID              // where replies go: the reply table
-	wire     [2]*transportpb.Command
+	envelope actor.MessageEnvelope
+	sender   actor.PID
+}
 
-	replies []*Reply // by position, nil where none counted
-	waiting []*peer  // by position: who owes an answer, if on another node
-	verdict error    // what the machine decided
-	answers []*Reply // what the client is told; fixed once decided is closed
-	err     error    // the same
-	decided chan struct{}
-
-	repliesSpace, answersSpace [usualReplicas]*Reply
-	waitingSpace               [usualReplicas]*peer
+// newLetter returns a letter that has no command yet.
+func (n *Node) newLetter() *letter {
+	l := &letter{}
+	l.sender.Address, l.sender.Id = n.address, replyTableID
+	l.envelope.Message, l.envelope.Sender = &l.command, &l.sender
+	return l
 }
 
 var _ actor.Actor = (*coordinatorActor)(nil)
@@ -62,45 +92,36 @@ var _ actor.Actor = (*coordinatorActor)(nil)
 // init prepares the request. It returns an error for a quorum that cannot be,
 // and ErrOverloaded if too many requests are in flight.
 func (c *coordinatorActor) init(p ring.Partition, q coordinator.Quorum) error {
-	c.machine = machines.Get().(*coordinator.Request)
 	err := c.machine.Init(coordinator.Config{
 		Ring: c.view.ring, Partition: p, Kind: c.method.Kind, Quorum: q, Reachable: c.view.reachable,
 	})
 	if err != nil {
-		machines.Put(c.machine)
 		return fmt.Errorf("%w: %w", ErrInvalid, err)
 	}
-	if q.N > usualReplicas {
-		c.replies, c.waiting = make([]*Reply, q.N), make([]*peer, q.N)
-	} else {
-		c.replies, c.waiting = c.repliesSpace[:q.N], c.waitingSpace[:q.N]
-	}
-	c.decided = make(chan struct{})
-	id, ok := c.node.table.add(c)
-	if !ok {
-		machines.Put(c.machine)
+	c.replies = slices.Grow(c.replies, q.N)[:q.N]
+	c.waiting = slices.Grow(c.waiting, q.N)[:q.N]
+	if !c.node.table.add(c) {
 		return fmt.Errorf("%w: %d requests are in flight", ErrOverloaded, c.node.config.MaxRequests)
 	}
-	c.id = id
-	c.sender.Address, c.sender.Id, c.sender.RequestId = c.node.address, replyTableID, id
-	c.primary.Message, c.primary.Sender = &c.command, &c.sender
 	return nil
 }
 
-// machines recycles the requests' state machines: they are the largest part of
-// a coordinator, and nobody keeps one.
-var machines = sync.Pool{New: func() any { return new(coordinator.Request) }}
+// enter gives the request its id. From then on there may be messages for it.
+func (c *coordinatorActor) enter(id uint32) {
+	c.id, c.sender.RequestId = id, id
+	c.mailbox.enter(id)
+}
 
 // Receive feeds one event to the machine. What comes after the end is late.
 func (c *coordinatorActor) Receive(ctx actor.Context) {
-	if c.machine == nil {
+	if c.over {
 		return
 	}
 	defer c.survive()
 	switch m := ctx.Message().(type) {
 	case *Reply:
-		c.onReply(m)
-	case *actor.Started:
+		c.onReply(*m)
+	case begin:
 		c.apply(c.machine.Start())
 	case *nodeDown:
 		c.apply(c.machine.NodeDown(m.node))
@@ -122,7 +143,7 @@ func (c *coordinatorActor) survive() {
 	c.close()
 }
 
-func (c *coordinatorActor) onReply(r *Reply) {
+func (c *coordinatorActor) onReply(r Reply) {
 	if r.Message == nil {
 		r.decode(c.method)
 	}
@@ -138,10 +159,10 @@ func (c *coordinatorActor) onReply(r *Reply) {
 // apply carries out what the machine decided. A send that fails at once is an
 // event like any other, and may lead to the next send.
 func (c *coordinatorActor) apply(step coordinator.Step) {
-	var failed []*Reply // almost always empty
+	var failed []Reply // almost always empty
 	for _, s := range step.Sends {
 		if code := c.send(s); code != transportpb.Code_CODE_OK {
-			failed = append(failed, &Reply{Partition: s.Partition, Node: s.Node, Code: code})
+			failed = append(failed, Reply{Partition: s.Partition, Node: s.Node, Code: code})
 		}
 	}
 	c.conclude(step)
@@ -149,7 +170,7 @@ func (c *coordinatorActor) apply(step coordinator.Step) {
 		c.end()
 	}
 	for _, r := range failed {
-		if c.machine != nil {
+		if !c.over {
 			c.onReply(r)
 		}
 	}
@@ -177,28 +198,22 @@ func (c *coordinatorActor) conclude(step coordinator.Step) {
 
 // cause is what a position's last reply says about its failure.
 func (c *coordinatorActor) cause(position int) error {
-	if r := c.replies[position]; r != nil {
-		return r.Err()
-	}
-	return nil
+	return c.replies[position].Err()
 }
 
 // finish wakes the client. It happens once; what comes later changes nothing
 // that the client sees.
 func (c *coordinatorActor) finish(err error) {
-	select {
-	case <-c.decided:
+	if c.told {
 		return
-	default:
 	}
-	c.answers = c.answersSpace[:0]
-	for _, r := range c.replies {
-		if r != nil {
-			c.answers = append(c.answers, r)
+	c.told, c.err = true, err
+	for i := range c.replies {
+		if c.replies[i].came() {
+			c.answers = append(c.answers, c.replies[i])
 		}
 	}
-	c.err = err
-	close(c.decided)
+	c.decided <- struct{}{}
 }
 
 // end is the last step: repair what a read found stale, and stop.
@@ -210,21 +225,16 @@ func (c *coordinatorActor) end() {
 }
 
 func (c *coordinatorActor) close() {
-	if c.machine == nil {
+	if c.over {
 		return
 	}
+	c.over = true
 	c.node.table.remove(c.id)
 	for position := range c.waiting {
 		c.settle(position)
 	}
-	machines.Put(c.machine)
-	c.machine = nil
-	c.mailbox.PostSystemMessage(stop)
+	c.mailbox.end()
 }
-
-// stop ends an actor. Posting it past the registry is cheaper than looking the
-// actor up there.
-var stop = &actor.Stop{}
 
 // repair writes the resolved value to replicas that answered with another.
 func (c *coordinatorActor) repair() {
@@ -234,8 +244,8 @@ func (c *coordinatorActor) repair() {
 	}
 	var write *command
 	same := func(position int) bool {
-		r := c.replies[position]
-		return r != nil && r.Message != nil && c.method.Same(r.Message, winner)
+		message := c.replies[position].Message
+		return message != nil && c.method.Same(message, winner)
 	}
 	for _, s := range c.machine.Repairs(same) {
 		if write == nil {
@@ -278,14 +288,16 @@ func (c *coordinatorActor) settle(position int) {
 // the same one.
 func (c *coordinatorActor) envelopeFor(t ring.Target) *actor.MessageEnvelope {
 	if !t.Fallback {
-		return &c.primary
+		return &c.envelope
 	}
 	if c.fallback == nil {
-		standIn := c.node.newCommand(c.method, c.message, c.epoch, c.deadline)
-		standIn.fallback = true
-		c.fallback = envelope(standIn, &c.sender)
+		standIn := c.node.newLetter()
+		standIn.method, standIn.message, standIn.size = c.method, c.message, c.size
+		standIn.epoch, standIn.deadline, standIn.fallback = c.epoch, c.deadline, true
+		standIn.sender.RequestId = c.id
+		c.fallback = standIn
 	}
-	return c.fallback
+	return &c.fallback.envelope
 }
 
 // wireFor returns the message for a vnode on another node, encoded once.
@@ -297,38 +309,13 @@ func (c *coordinatorActor) wireFor(t ring.Target) (*transportpb.Command, error) 
 	if c.wire[i] != nil {
 		return c.wire[i], nil
 	}
-	w, err := c.command.toWire(time.Now())
+	w, err := c.letter.toWire(time.Now())
 	if err != nil {
 		return nil, err
 	}
 	w.Fallback = t.Fallback
 	c.wire[i] = w
 	return w, nil
-}
-
-// launcher spawns coordinators. Proto.Actor asks a Props for the actor and for
-// its mailbox separately and without arguments; a launcher hands over both
-// halves of the coordinator at hand, so one Props serves many requests and the
-// request needs no first message.
-type launcher struct {
-	props *actor.Props
-	next  *coordinatorActor
-}
-
-var launchers = sync.Pool{New: func() any {
-	l := &launcher{}
-	l.props = actor.PropsFromProducer(func() actor.Actor { return l.next },
-		actor.WithMailbox(func() actor.Mailbox { return &l.next.mailbox }))
-	return l
-}}
-
-// launch starts the actor. By the time it returns, the first sends are out.
-func (c *coordinatorActor) launch(system *actor.ActorSystem) {
-	l := launchers.Get().(*launcher)
-	l.next = c
-	system.Root.Spawn(l.props)
-	l.next = nil
-	launchers.Put(l)
 }
 
 // outcomeOf names a request's end, for metrics.

@@ -16,7 +16,7 @@
 //	│   └── "<service>/<p>"   vnodeProxy: one for each service and partition
 //	├── actors
 //	│   ├── vnode             behind its proxy, under a private id
-//	│   └── coordinatorActor  one for each request, gone when it is over
+//	│   └── coordinatorActor  one for each request in flight, free for another when it is over
 //	└── goroutines
 //	    ├── ringKeeper.run    adopts rings from the membership store
 //	    ├── heartbeat.run     asks the peers, four times a second
@@ -45,7 +45,8 @@
 //	reply table   *Reply                        vnodes of this node
 //	              transportpb.Reply             vnodes of other nodes
 //	heartbeat     transportpb.Heartbeat, …Ack   heartbeats of other nodes
-//	coordinator   *Reply, *nodeDown, expired    the reply table
+//	coordinator   begin                         the goroutine of its client
+//	              *Reply, *nodeDown, expired    the reply table
 //	inbox desk    transportpb.Push, …Gone       vnodes and inboxes of all nodes
 //	repair desk   transportpb.RepairRequest     movers of other nodes
 //	vnode         *command, *visit              its proxy; visits of transfers

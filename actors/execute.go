@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"google.golang.org/protobuf/proto"
@@ -22,6 +23,8 @@ type Call struct {
 	Nodes   int  // how many different nodes must have answered
 	// All waits for every replica, or for the deadline.
 	All bool
+	// Replies wants [Answer.Replies].
+	Replies bool
 	// Partition sends to that partition instead of the key's own.
 	Partition *ring.Partition
 }
@@ -31,9 +34,10 @@ type Answer struct {
 	// Value is the resolved reply; nil if there was an error.
 	Value proto.Message
 	// Replies are those that had come when the answer was decided, in the
-	// order of the preference list.
-	Replies []*Reply
-	// N and Need are the counts that the request was held to.
+	// order of the preference list; only if the call wants them.
+	Replies []Reply
+	// N and Need are the counts that the request was held to; 0 if it was not
+	// sent at all.
 	N, Need int
 }
 
@@ -44,10 +48,10 @@ type Answer struct {
 //
 // It may be called from any goroutine, a vnode's handler excepted: a vnode that
 // waits for another vnode can wait for itself.
-func (n *Node) Execute(ctx context.Context, m *Method, message proto.Message, call Call) (*Answer, error) {
+func (n *Node) Execute(ctx context.Context, m *Method, message proto.Message, call Call) (Answer, error) {
 	meter, known := n.meters[m]
 	if !known {
-		return nil, fmt.Errorf("%w: node %s does not run this %q", ErrUnknownService, n.name, m.Service.Name)
+		return Answer{}, fmt.Errorf("%w: node %s does not run this %q", ErrUnknownService, n.name, m.Service.Name)
 	}
 	began := time.Now()
 	answer, err := n.execute(ctx, m, message, call)
@@ -55,48 +59,42 @@ func (n *Node) Execute(ctx context.Context, m *Method, message proto.Message, ca
 	return answer, err
 }
 
-func (n *Node) execute(ctx context.Context, m *Method, message proto.Message, call Call) (*Answer, error) {
+func (n *Node) execute(ctx context.Context, m *Method, message proto.Message, call Call) (Answer, error) {
 	if !n.Ready() {
-		return nil, fmt.Errorf("%w: %s", ErrStopping, n.name)
+		return Answer{}, fmt.Errorf("%w: %s", ErrStopping, n.name)
 	}
-	c, q, err := n.prepare(ctx, m, message, call)
-	if err != nil {
-		return nil, err
+	c := n.coordinators.take()
+	defer c.release()
+	q := quorumOf(m, call)
+	c.call = call
+	if err := c.prepare(ctx, m, message, q); err != nil {
+		return Answer{}, err
 	}
-	c.launch(n.system)
+	c.launch()
 	if err := c.wait(ctx); err != nil {
-		return nil, err
+		return Answer{}, err
 	}
-	answer := &Answer{Replies: c.answers, N: q.N, Need: q.Need}
-	if c.err != nil {
-		return answer, c.err
-	}
-	answer.Value = resolve(m, c.answers)
-	if answer.Value == nil {
-		return answer, notFound(c.answers)
-	}
-	return answer, nil
+	return c.answer(q)
 }
 
-// prepare makes the coordinator, and refuses what cannot be before anything is
-// sent.
-func (n *Node) prepare(ctx context.Context, m *Method, message proto.Message, call Call) (*coordinatorActor, coordinator.Quorum, error) {
-	q := quorumOf(m, call)
-	v := n.view.Load()
-	c := &coordinatorActor{node: n, view: v, proxies: n.proxies[m.Service.Name], call: call}
+// prepare makes the request, and refuses what cannot be before anything is sent.
+func (c *coordinatorActor) prepare(ctx context.Context, m *Method, message proto.Message, q coordinator.Quorum) error {
+	n := c.node
+	c.view, c.proxies = n.view.Load(), n.proxies[m.Service.Name]
 	p, err := c.locate(message)
 	if err != nil {
-		return nil, q, err
+		return err
 	}
-	c.method, c.message, c.epoch = m, message, v.ring.Epoch()
+	c.letter = n.newLetter()
+	c.method, c.message, c.epoch = m, message, c.view.ring.Epoch()
 	c.deadline = time.Now().Add(n.config.RequestTimeout)
 	if d, ok := ctx.Deadline(); ok {
 		c.deadline = d
 	}
 	if c.size = proto.Size(message); c.size > MaxMessageBytes {
-		return nil, q, fmt.Errorf("%w: the command has %d bytes, the most is %d", ErrTooLarge, c.size, MaxMessageBytes)
+		return fmt.Errorf("%w: the command has %d bytes, the most is %d", ErrTooLarge, c.size, MaxMessageBytes)
 	}
-	return c, q, c.init(p, q)
+	return c.init(p, q)
 }
 
 // locate finds the partition of the command.
@@ -154,15 +152,31 @@ func (c *coordinatorActor) wait(ctx context.Context) error {
 	return fmt.Errorf("%s %s: no longer waiting, outcome unknown: %w", c.method.Service.Name, c.method.Name, context.Cause(ctx))
 }
 
+// answer makes the client's answer of what was decided.
+func (c *coordinatorActor) answer(q coordinator.Quorum) (Answer, error) {
+	answer := Answer{N: q.N, Need: q.Need}
+	if c.call.Replies {
+		answer.Replies = slices.Clone(c.answers)
+	}
+	if c.err != nil {
+		return answer, c.err
+	}
+	answer.Value = resolve(c.method, c.answers)
+	if answer.Value == nil {
+		return answer, notFound(c.answers)
+	}
+	return answer, nil
+}
+
 // resolve makes one value of the replies that have one; nil if none has.
-func resolve(m *Method, replies []*Reply) (value proto.Message) {
-	for _, r := range replies {
-		switch {
-		case r == nil || r.Message == nil:
+func resolve(m *Method, replies []Reply) (value proto.Message) {
+	for i := range replies {
+		switch message := replies[i].Message; {
+		case message == nil:
 		case value == nil:
-			value = r.Message
+			value = message
 		case m.Resolve != nil:
-			value = m.Resolve(value, r.Message)
+			value = m.Resolve(value, message)
 		}
 	}
 	return value
@@ -170,9 +184,9 @@ func resolve(m *Method, replies []*Reply) (value proto.Message) {
 
 // notFound returns what the vnodes said about a key that has nothing, so that a
 // handler's words reach the client.
-func notFound(replies []*Reply) error {
-	for _, r := range replies {
-		if err := r.Err(); errors.Is(err, ErrNotFound) {
+func notFound(replies []Reply) error {
+	for i := range replies {
+		if err := replies[i].Err(); errors.Is(err, ErrNotFound) {
 			return err
 		}
 	}

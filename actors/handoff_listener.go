@@ -62,7 +62,7 @@ func (o *outgoing) acked(seq uint64) error {
 	o.held = o.held[n:]
 	o.mu.Unlock()
 	for _, r := range free {
-		o.node.reply(r.to, r.reply)
+		o.node.reply(r.to, &r.reply)
 	}
 	return err
 }

@@ -67,7 +67,7 @@ type outgoing struct {
 type heldReply struct {
 	seq   uint64
 	to    *actor.PID
-	reply *Reply
+	reply Reply
 }
 
 // run sends until the transfer has come to its end, or cannot go on. What it
@@ -281,7 +281,7 @@ func (o *outgoing) lost() {
 	o.held = nil
 	o.mu.Unlock()
 	for _, r := range free {
-		o.node.reply(r.to, r.reply)
+		o.node.reply(r.to, &r.reply)
 	}
 	o.kick()
 }

@@ -6,34 +6,97 @@ import (
 	"github.com/asynkron/protoactor-go/actor"
 )
 
-// inlineMailbox is the queue of an actor that never blocks and lives for a few
-// messages: a coordinator. It lies inside the actor's own allocation, holds the
-// usual number of messages without another, and runs on the goroutine of
-// whoever posts: a reply is counted by the vnode that gives it. One goroutine
-// at a time runs it; the others leave their message and go.
+// keepNotes is the longest queue that a coordinator keeps for its next request:
+// room for the replies of all positions, and for some that come twice.
+const keepNotes = 32
+
+// inlineMailbox is the queue of an actor that never blocks: a coordinator. It
+// runs on the goroutine of whoever posts: a reply is counted by the vnode that
+// gives it. One goroutine at a time runs it; the others leave their message and
+// go.
+//
+// The actor serves one request after another, and what comes late for one of
+// them must not reach the next. So a message names the request that it is for,
+// and one for any other than the request at hand is dropped, here, under the
+// same lock under which requests begin and end.
 type inlineMailbox struct {
 	invoker actor.MessageInvoker // set before Start, then read-only
+	vacated func()               // called after the last message of a request
 
-	mu    sync.Mutex
-	state mailboxState
-	queue []any // FIFO; system messages keep their place among the others
-	space [4]any
+	mu      sync.Mutex
+	state   mailboxState
+	request uint32 // whose messages are taken; 0 if there is none
+	ended   bool   // the request at hand has ended during the present run
+	queue   []note // FIFO; system messages keep their place among the others
+	head    int    // of the first that waits, or is being handled
+}
+
+// note is one message in the queue: a reply, or what else there is to tell.
+type note struct {
+	news  any // nil if it is a reply
+	reply Reply
 }
 
 var _ actor.Mailbox = (*inlineMailbox)(nil)
 
-// PostUserMessage queues and, unless somebody does already, runs.
-func (m *inlineMailbox) PostUserMessage(message any) {
+// enter takes messages for a request, and keeps them until begin.
+func (m *inlineMailbox) enter(request uint32) {
 	m.mu.Lock()
-	if m.queue == nil {
-		m.queue = m.space[:0]
-	}
-	m.queue = append(m.queue, message)
+	m.request, m.state = request, gated
+	m.mu.Unlock()
+}
+
+// begin handles news, once what has gathered since enter is done.
+func (m *inlineMailbox) begin(news any) {
+	m.mu.Lock()
+	m.queue = append(m.queue, note{news: news})
+	m.state = idle
 	m.wake()
 }
 
-// PostSystemMessage is PostUserMessage: a short life has no urgency.
-func (m *inlineMailbox) PostSystemMessage(message any) { m.PostUserMessage(message) }
+// end drops the request's messages, those that wait too. It is called on the
+// actor's own turn.
+func (m *inlineMailbox) end() {
+	m.mu.Lock()
+	m.request, m.ended = 0, true
+	clear(m.queue[m.head+1:])
+	m.queue = m.queue[:m.head+1]
+	m.mu.Unlock()
+}
+
+// reply queues a reply and, unless somebody does already, runs.
+func (m *inlineMailbox) reply(request uint32, r *Reply) {
+	m.mu.Lock()
+	if request != m.request {
+		m.mu.Unlock()
+		return
+	}
+	m.queue = append(m.queue, note{reply: *r})
+	m.wake()
+}
+
+// tell does the same with other news.
+func (m *inlineMailbox) tell(request uint32, news any) {
+	m.mu.Lock()
+	if request != m.request {
+		m.mu.Unlock()
+		return
+	}
+	m.queue = append(m.queue, note{news: news})
+	m.wake()
+}
+
+// PostSystemMessage queues one of Proto.Actor's own, which is for the actor
+// whatever request is at hand.
+func (m *inlineMailbox) PostSystemMessage(message any) {
+	m.mu.Lock()
+	m.queue = append(m.queue, note{news: message})
+	m.wake()
+}
+
+// PostUserMessage drops the message: nobody has the actor's address, and what is
+// for a request names it.
+func (m *inlineMailbox) PostUserMessage(any) {}
 
 // RegisterHandlers is called once, before Start.
 func (m *inlineMailbox) RegisterHandlers(invoker actor.MessageInvoker, _ actor.Dispatcher) {
@@ -51,7 +114,7 @@ func (m *inlineMailbox) Start() {
 func (m *inlineMailbox) UserMessageCount() int {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return len(m.queue)
+	return len(m.queue) - m.head
 }
 
 // wake runs the mailbox unless it is gated or runs already. The caller holds
@@ -62,23 +125,34 @@ func (m *inlineMailbox) wake() {
 		return
 	}
 	m.state = running
-	for len(m.queue) > 0 {
-		message := m.queue[0]
-		copy(m.queue, m.queue[1:])
-		m.queue[len(m.queue)-1] = nil
-		m.queue = m.queue[:len(m.queue)-1]
+	for m.head < len(m.queue) {
+		n := &m.queue[m.head] // stays as it is, wherever the queue grows to
 		m.mu.Unlock()
-		m.invoke(message)
+		m.invoke(n)
 		m.mu.Lock()
+		m.queue[m.head] = note{}
+		m.head++
 	}
-	m.state = idle
+	m.queue, m.head = m.queue[:0], 0
+	if cap(m.queue) > keepNotes {
+		m.queue = nil
+	}
+	ended := m.ended
+	m.state, m.ended = idle, false
 	m.mu.Unlock()
+	if ended {
+		m.vacated()
+	}
 }
 
-func (m *inlineMailbox) invoke(message any) {
-	if _, isSystem := message.(actor.SystemMessage); isSystem {
-		m.invoker.InvokeSystemMessage(message)
+func (m *inlineMailbox) invoke(n *note) {
+	if n.news == nil {
+		m.invoker.InvokeUserMessage(&n.reply)
 		return
 	}
-	m.invoker.InvokeUserMessage(message)
+	if _, isSystem := n.news.(actor.SystemMessage); isSystem {
+		m.invoker.InvokeSystemMessage(n.news)
+		return
+	}
+	m.invoker.InvokeUserMessage(n.news)
 }

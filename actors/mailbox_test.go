@@ -2,8 +2,10 @@ package actors
 
 import (
 	"fmt"
+	"math/rand/v2"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/asynkron/protoactor-go/actor"
@@ -224,16 +226,27 @@ func TestDequeKeepsOrderAndLetsGoOfMemory(t *testing.T) {
 	}
 }
 
+// at starts a request on the mailbox, whose first message is "begin".
+func at(m *inlineMailbox, request uint32) {
+	m.enter(request)
+	m.begin("begin")
+}
+
 func TestInlineMailboxRunsOnThePoster(t *testing.T) {
 	r := &recorder{}
 	var m inlineMailbox
 	m.RegisterHandlers(r, nil)
-	m.PostUserMessage("before")
+	m.PostSystemMessage("started")
 	expect(t, "while gated", r.lines())
 	m.Start()
-	expect(t, "after Start", r.lines(), "control before")
-	m.PostUserMessage("a")
-	expect(t, "as soon as Post returns", r.lines(), "control before", "control a")
+	m.enter(1)
+	m.tell(1, "before")
+	expect(t, "before the request begins", r.lines(), "control started")
+	m.begin("begin")
+	expect(t, "after it", r.lines(), "control started", "control before", "control begin")
+	m.tell(1, "a")
+	m.PostUserMessage("from a stranger")
+	expect(t, "as soon as tell returns", r.lines()[3:], "control a")
 }
 
 // TestInlineMailboxIsNotReentered: what the actor's own doing posts waits until
@@ -242,21 +255,23 @@ func TestInlineMailboxIsNotReentered(t *testing.T) {
 	r := &recorder{}
 	var m inlineMailbox
 	m.RegisterHandlers(r, nil)
-	m.Start()
 	depth, deepest, posted := 0, 0, 0
 	r.onInvoke = func(string) {
 		depth++
 		deepest = max(deepest, depth)
 		if posted < 100 {
 			posted++
-			m.PostUserMessage(posted)
-			m.PostSystemMessage(-posted)
+			m.tell(1, posted)
+			m.reply(1, &Reply{})
 		}
 		depth--
 	}
-	m.PostUserMessage(0)
+	at(&m, 1)
 	if got := len(r.lines()); got != 201 || deepest != 1 {
 		t.Errorf("%d messages handled, want 201; deepest nesting %d, want 1", got, deepest)
+	}
+	if cap(m.queue) > keepNotes {
+		t.Errorf("the queue keeps %d places", cap(m.queue))
 	}
 }
 
@@ -265,19 +280,90 @@ func TestInlineMailboxLosesNothing(t *testing.T) {
 	r := &recorder{}
 	var m inlineMailbox
 	m.RegisterHandlers(r, nil)
-	m.Start()
+	at(&m, 1)
 	var wg sync.WaitGroup
 	for range senders {
 		wg.Go(func() {
 			for i := range each {
-				m.PostUserMessage(i)
+				m.tell(1, i)
 			}
 		})
 	}
 	wg.Wait()
-	if got := len(r.lines()); got != senders*each {
-		t.Errorf("%d messages handled, want %d", got, senders*each)
+	if got := len(r.lines()); got != senders*each+1 {
+		t.Errorf("%d messages handled, want %d", got, senders*each+1)
 	}
+}
+
+// TestInlineMailboxKeepsRequestsApart: what is for one request is dropped once it
+// has ended, also what waits already, and also when the next one has begun.
+func TestInlineMailboxKeepsRequestsApart(t *testing.T) {
+	r := &recorder{}
+	var m inlineMailbox
+	vacated := 0
+	m.vacated = func() { vacated++ }
+	m.RegisterHandlers(r, nil)
+	r.onInvoke = func(line string) {
+		if line == "control end" {
+			m.tell(1, "waits while the request ends")
+			m.end()
+			m.tell(1, "comes as the request has ended")
+		}
+	}
+	at(&m, 1)
+	m.tell(1, "end")
+	m.tell(1, "late")
+	if vacated != 1 {
+		t.Errorf("vacated %d times, want once", vacated)
+	}
+	m.enter(2)
+	m.tell(1, "late")
+	m.begin("begin")
+	m.reply(1, &Reply{})
+	m.tell(2, "for the next")
+	expect(t, "both requests", r.lines(), "control begin", "control end", "control begin", "control for the next")
+}
+
+// TestInlineMailboxUnderFire: senders that hurry after a request which they know
+// of never reach a later one.
+func TestInlineMailboxUnderFire(t *testing.T) {
+	const requests, senders = 2000, 4
+	var m inlineMailbox
+	var current, latest atomic.Uint32
+	vacant := make(chan struct{}, 1)
+	m.vacated = func() { vacant <- struct{}{} }
+	m.RegisterHandlers(&counting{func(request int) {
+		if uint32(request) != current.Load() {
+			t.Errorf("a message for request %d during %d", request, current.Load())
+		}
+		if rand.IntN(3) == 0 {
+			m.end()
+		}
+	}}, nil)
+	var wg sync.WaitGroup
+	stop := make(chan struct{})
+	for range senders {
+		wg.Go(func() {
+			for {
+				select {
+				case <-stop:
+					return
+				default:
+					id := latest.Load()
+					m.tell(id, sized(int(id)))
+				}
+			}
+		})
+	}
+	for id := range uint32(requests) {
+		current.Store(id + 1)
+		m.enter(id + 1)
+		latest.Store(id + 1)
+		m.begin(sized(int(id + 1)))
+		<-vacant
+	}
+	close(stop)
+	wg.Wait()
 }
 
 func TestPoolIsElastic(t *testing.T) {

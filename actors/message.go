@@ -81,15 +81,18 @@ func commandFromWire(s *Service, w *transportpb.Command, now time.Time) (*comman
 // Reply is one vnode's answer to a command. It is immutable once sent.
 type Reply struct {
 	Partition ring.Partition
-	Node      ring.NodeName
 	Code      transportpb.Code
+	Behind    bool // a fallback holds writes that the vnode may not have
+	Node      ring.NodeName
 	Message   proto.Message // when Code is CODE_OK
 	Text      string        // for a person, when it is not
 	Epoch     ring.Epoch    // of the ring at the vnode
-	Behind    bool          // a fallback holds writes that the vnode may not have
 
 	payload []byte // Message as it came over the wire, until decoded
 }
+
+// came says whether this is a reply at all: each names its node.
+func (r *Reply) came() bool { return r.Node != "" }
 
 // Err returns the reply's failure, or nil.
 func (r *Reply) Err() error {
@@ -136,8 +139,8 @@ func wireText(text string) string {
 
 // replyFromWire takes a reply as it came. Its message is decoded by the
 // coordinator, which knows the type.
-func replyFromWire(w *transportpb.Reply) *Reply {
-	return &Reply{
+func replyFromWire(w *transportpb.Reply) Reply {
+	return Reply{
 		Partition: ring.Partition(w.GetPartition()),
 		Node:      ring.NodeName(w.GetNode()),
 		Code:      w.GetCode(),

@@ -86,24 +86,25 @@ func (c *Config) widest() int {
 
 // Node is one running member: the actor system with all that lives in it.
 type Node struct {
-	config    Config
-	name      ring.NodeName
-	logger    *slog.Logger
-	system    *actor.ActorSystem
-	transport Transport
-	address   string // set when the transport has started, then read-only
-	pool      *pool
-	table     *replyTable
-	heartbeat *heartbeat
-	keeper    *ringKeeper
-	mover     *mover
-	arrears   arrears
-	desk      *repairDesk
-	inboxes   *inboxDesk
-	late      *lateCommands
-	metrics   *metrics
-	services  map[string]*Service
-	meters    map[*Method]*methodMeter
+	config       Config
+	name         ring.NodeName
+	logger       *slog.Logger
+	system       *actor.ActorSystem
+	transport    Transport
+	address      string // set when the transport has started, then read-only
+	pool         *pool
+	table        *replyTable
+	coordinators coordinatorPool
+	heartbeat    *heartbeat
+	keeper       *ringKeeper
+	mover        *mover
+	arrears      arrears
+	desk         *repairDesk
+	inboxes      *inboxDesk
+	late         *lateCommands
+	metrics      *metrics
+	services     map[string]*Service
+	meters       map[*Method]*methodMeter
 
 	// view is nil until the node has a ring. proxies is complete before that,
 	// and read-only from then on.
@@ -158,6 +159,7 @@ func newNode(config Config) (*Node, error) {
 		meters:    make(map[*Method]*methodMeter),
 		proxies:   make(map[string][]*vnodeProxy),
 	}
+	n.coordinators.node = n
 	n.limits.Store(config.Transfers)
 	n.life, n.cancel = context.WithCancel(context.Background())
 	n.heartbeat = newHeartbeat(n)
@@ -399,6 +401,7 @@ func (n *Node) shutdown(ctx context.Context) error {
 	n.background.Wait()
 	stopped := n.transport.Stop(ctx)
 	n.table.close()
+	n.coordinators.close()
 	n.pool.Close()
 	n.system.Shutdown()
 	return errors.Join(drained, deregistered, closed, stopped)

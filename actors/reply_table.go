@@ -3,7 +3,6 @@ package actors
 import (
 	"maps"
 	"math/rand/v2"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -64,28 +63,30 @@ func newReplyTable(limit int) *replyTable {
 	return t
 }
 
-// add enters a request and returns its id, never 0; false if the table is full.
-func (t *replyTable) add(c *coordinatorActor) (uint32, bool) {
+// add enters a request under an id that is never 0; false if the table is full.
+func (t *replyTable) add(c *coordinatorActor) bool {
 	if t.count.Add(1) > t.max {
 		t.count.Add(-1)
-		return 0, false
+		return false
 	}
 	for {
 		id := t.nextID.Add(1)
 		if id != 0 && t.shard(id).add(id, c) {
 			t.arm()
-			return id, true
+			return true
 		}
 	}
 }
 
-// add enters c under id unless a request that old is still there.
+// add enters c under id unless a request that old is still there. The request has
+// the id before anybody finds it.
 func (s *replyShard) add(id uint32, c *coordinatorActor) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if _, taken := s.waiting[id]; taken {
 		return false
 	}
+	c.enter(id)
 	s.waiting[id] = c
 	if s.earliest.IsZero() || c.deadline.Before(s.earliest) {
 		s.earliest = c.deadline
@@ -112,23 +113,23 @@ func (t *replyTable) deliver(id uint32, r *Reply) {
 	c := s.waiting[id]
 	s.mu.Unlock()
 	if c != nil {
-		c.mailbox.PostUserMessage(r)
+		c.mailbox.reply(id, r)
 	}
 }
 
 // nodeDown tells all waiting coordinators that a node will not answer.
 func (t *replyTable) nodeDown(node ring.NodeName) {
 	for i := range t.shards {
-		for _, c := range t.shards[i].all() {
-			c.mailbox.PostUserMessage(&nodeDown{node})
+		for id, c := range t.shards[i].all() {
+			c.mailbox.tell(id, &nodeDown{node})
 		}
 	}
 }
 
-func (s *replyShard) all() []*coordinatorActor {
+func (s *replyShard) all() map[uint32]*coordinatorActor {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return slices.Collect(maps.Values(s.waiting))
+	return maps.Clone(s.waiting)
 }
 
 // arm starts the sweep, unless it is running already: an idle node has no timer.
@@ -144,8 +145,8 @@ func (t *replyTable) arm() {
 func (t *replyTable) sweep() {
 	now := time.Now()
 	for i := range t.shards {
-		for _, c := range t.shards[i].due(now) {
-			c.mailbox.PostUserMessage(expired{})
+		for id, c := range t.shards[i].due(now) {
+			c.mailbox.tell(id, expired{})
 		}
 	}
 	t.armed.Store(false)
@@ -155,18 +156,18 @@ func (t *replyTable) sweep() {
 }
 
 // due returns the requests whose deadline has passed.
-func (s *replyShard) due(now time.Time) []*coordinatorActor {
+func (s *replyShard) due(now time.Time) map[uint32]*coordinatorActor {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.earliest.IsZero() || now.Before(s.earliest) {
 		return nil
 	}
-	var due []*coordinatorActor
+	due := make(map[uint32]*coordinatorActor)
 	s.earliest = time.Time{}
-	for _, c := range s.waiting {
+	for id, c := range s.waiting {
 		switch {
 		case !now.Before(c.deadline):
-			due = append(due, c)
+			due[id] = c
 		case s.earliest.IsZero() || c.deadline.Before(s.earliest):
 			s.earliest = c.deadline
 		}
@@ -186,7 +187,8 @@ func (t *replyTable) close() { t.closed.Store(true) }
 func (t *replyTable) SendUserMessage(pid *actor.PID, message any) {
 	_, inner, _ := actor.UnwrapEnvelope(message)
 	if w, ok := inner.(*transportpb.Reply); ok {
-		t.deliver(pid.GetRequestId(), replyFromWire(w))
+		r := replyFromWire(w)
+		t.deliver(pid.GetRequestId(), &r)
 	}
 }
 

@@ -16,10 +16,17 @@ import (
 // waiter is a coordinator of which only the mailbox runs: it records.
 func waiter(deadline time.Time) (*coordinatorActor, *recorder) {
 	c, r := &coordinatorActor{}, &recorder{}
+	c.letter = &letter{}
 	c.deadline = deadline
 	c.mailbox.RegisterHandlers(r, nil)
-	c.mailbox.Start()
 	return c, r
+}
+
+// enlist puts a waiter on the table, and returns its id.
+func enlist(t *replyTable, c *coordinatorActor) (id uint32, ok bool) {
+	ok = t.add(c)
+	c.mailbox.Start()
+	return c.id, ok
 }
 
 func later() time.Time { return time.Now().Add(time.Hour) }
@@ -29,8 +36,8 @@ func TestRepliesFindTheirRequest(t *testing.T) {
 	defer table.close()
 	a, seenByA := waiter(later())
 	b, seenByB := waiter(later())
-	idA, _ := table.add(a)
-	idB, _ := table.add(b)
+	idA, _ := enlist(table, a)
+	idB, _ := enlist(table, b)
 	table.deliver(idA, &Reply{Partition: 1})
 	table.SendUserMessage(&actor.PID{RequestId: idB}, &actor.MessageEnvelope{Message: &transportpb.Reply{Partition: 2}})
 	if len(seenByA.lines()) != 1 || len(seenByB.lines()) != 1 {
@@ -55,14 +62,14 @@ func TestTableIsBounded(t *testing.T) {
 	var last uint32
 	for range 2 {
 		c, _ := waiter(later())
-		last, _ = table.add(c)
+		last, _ = enlist(table, c)
 	}
 	c, _ := waiter(later())
-	if _, ok := table.add(c); ok {
+	if _, ok := enlist(table, c); ok {
 		t.Error("a third request was taken")
 	}
 	table.remove(last)
-	if _, ok := table.add(c); !ok {
+	if _, ok := enlist(table, c); !ok {
 		t.Error("there was room again, and the request was refused")
 	}
 }
@@ -75,12 +82,12 @@ func TestIDsWrapAround(t *testing.T) {
 	seen := map[uint32]bool{}
 	for range 2 {
 		c, _ := waiter(later())
-		id, _ := table.add(c)
+		id, _ := enlist(table, c)
 		seen[id] = true
 	}
 	table.nextID.Store(math.MaxUint32 - 1)
 	c, _ := waiter(later())
-	id, _ := table.add(c)
+	id, _ := enlist(table, c)
 	if id == 0 || seen[id] || seen[0] {
 		t.Errorf("ids %v, then %d", seen, id)
 	}
@@ -103,7 +110,7 @@ func TestDeadlinesAreKept(t *testing.T) {
 				heard[i] = time.Since(begin)
 				table.remove(id.Load())
 			}
-			given, _ := table.add(c)
+			given, _ := enlist(table, c)
 			id.Store(given)
 		}
 		time.Sleep(time.Minute)
@@ -127,7 +134,7 @@ func TestNodeDownReachesEverybody(t *testing.T) {
 	var all []*recorder
 	for range 200 {
 		c, r := waiter(later())
-		table.add(c)
+		enlist(table, c)
 		all = append(all, r)
 	}
 	table.nodeDown("b")

@@ -74,12 +74,12 @@ func (v *vnode) take(c *command, sender *actor.PID) {
 	if ran && c.method.Kind == coordinator.Write && !v.service.Stateless && v.wrote(c, heldReply{to: sender, reply: reply}) {
 		return
 	}
-	v.node.reply(sender, reply)
+	v.node.reply(sender, &reply)
 }
 
 // execute runs a command's handler, unless it is too late or not for this vnode,
 // and makes the reply. It says whether the handler ran.
-func (v *vnode) execute(c *command) (reply *Reply, ran bool) {
+func (v *vnode) execute(c *command) (reply Reply, ran bool) {
 	if v.state == nil && time.Since(v.triedAt) >= reopenAfter {
 		v.open()
 	}
@@ -150,12 +150,12 @@ func failureCode(err error) transportpb.Code {
 	return codeOf(err)
 }
 
-func (v *vnode) refuse(code transportpb.Code, text string) *Reply {
+func (v *vnode) refuse(code transportpb.Code, text string) Reply {
 	return v.answer(code, nil, text)
 }
 
-func (v *vnode) answer(code transportpb.Code, message proto.Message, text string) *Reply {
-	return &Reply{
+func (v *vnode) answer(code transportpb.Code, message proto.Message, text string) Reply {
+	return Reply{
 		Partition: v.partition,
 		Node:      v.node.name,
 		Code:      code,

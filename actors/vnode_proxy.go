@@ -116,7 +116,7 @@ func (p *vnodeProxy) Stop(*actor.PID) {}
 func (p *vnodeProxy) acceptRemote(sender *actor.PID, w *transportpb.Command) {
 	c, code := commandFromWire(p.service, w, time.Now())
 	if code != transportpb.Code_CODE_OK {
-		p.node.reply(sender, p.refusal(code))
+		p.refuse(sender, code)
 		return
 	}
 	p.accept(envelope(c, sender), c)
@@ -316,11 +316,11 @@ func (p *vnodeProxy) answer(e *actor.MessageEnvelope, code transportpb.Code) {
 	if code == transportpb.Code_CODE_OVERLOADED {
 		p.node.metrics.overloads.WithLabelValues(p.service.Name).Inc()
 	}
-	p.node.reply(e.Sender, p.refusal(code))
+	p.refuse(e.Sender, code)
 }
 
-func (p *vnodeProxy) refusal(code transportpb.Code) *Reply {
-	return &Reply{Partition: p.partition, Node: p.node.name, Code: code, Epoch: p.node.epoch()}
+func (p *vnodeProxy) refuse(to *actor.PID, code transportpb.Code) {
+	p.node.reply(to, &Reply{Partition: p.partition, Node: p.node.name, Code: code, Epoch: p.node.epoch()})
 }
 
 // sources returns whom the vnode would recover from.

@@ -304,7 +304,7 @@ func (w *world) seen(on ring.NodeName, key string, call actors.Call) (*testingpb
 	}
 	answer, err := m.Execute(context.Background(), m.look, &testingpb.Look{Key: []byte(key)}, call)
 	switch {
-	case errors.Is(err, actors.ErrNotFound) && answer != nil && answer.Value == nil && !isShort(err):
+	case errors.Is(err, actors.ErrNotFound) && answer.Value == nil && !isShort(err):
 		return nil, nil //nolint:nilnil // nothing is there
 	case err != nil:
 		return nil, err
