@@ -269,7 +269,7 @@ func (c *coordinatorActor) send(s coordinator.Send) transportpb.Code {
 		return transportpb.Code_CODE_INVALID
 	}
 	c.settle(s.Position)
-	code := c.node.sendToPeer(p, vnodeID(c.method.Service.Name, s.Partition), &c.sender, w)
+	code := c.node.sendToPeer(p, c.proxies[s.Partition].id, &c.sender, w)
 	if code == transportpb.Code_CODE_OK {
 		c.waiting[s.Position] = p
 	}

@@ -111,7 +111,7 @@ func (p *vnodeProxy) passOn(e *actor.MessageEnvelope, c *command) {
 	if err == nil {
 		w.Forwarded, w.Epoch = true, uint64(v.ring.Epoch())
 		owner := v.peers[v.ring.Owner(p.partition)]
-		if p.node.post(owner, vnodeID(p.service.Name, p.partition), e.Sender, w) == transportpb.Code_CODE_OK {
+		if p.node.post(owner, p.id, e.Sender, w) == transportpb.Code_CODE_OK {
 			return
 		}
 	}

@@ -305,8 +305,9 @@ func (n *Node) makeProxies(size int) {
 	for name, s := range n.services {
 		proxies := make([]*vnodeProxy, size)
 		for p := range proxies {
-			proxies[p] = &vnodeProxy{node: n, service: s, partition: ring.Partition(p)}
-			n.system.ProcessRegistry.Add(proxies[p], vnodeID(name, ring.Partition(p)))
+			id := fmt.Sprintf("%s/%d", name, p)
+			proxies[p] = &vnodeProxy{node: n, service: s, partition: ring.Partition(p), id: id}
+			n.system.ProcessRegistry.Add(proxies[p], id)
 		}
 		n.proxies[name] = proxies
 	}

@@ -61,8 +61,9 @@ func sendCode(err error) transportpb.Code {
 
 // tell sends a command whose answer nobody waits for.
 func (n *Node) tell(v *view, t ring.Target, c *command) {
+	proxy := n.proxies[c.method.Service.Name][t.Partition]
 	if t.Node == n.name {
-		n.proxies[c.method.Service.Name][t.Partition].SendUserMessage(nil, envelope(c, nil))
+		proxy.SendUserMessage(nil, envelope(c, nil))
 		return
 	}
 	w, err := c.toWire(time.Now())
@@ -70,7 +71,7 @@ func (n *Node) tell(v *view, t ring.Target, c *command) {
 		return
 	}
 	w.Fallback = t.Fallback
-	n.post(v.peers[t.Node], vnodeID(c.method.Service.Name, t.Partition), nil, w)
+	n.post(v.peers[t.Node], proxy.id, nil, w)
 }
 
 // reply takes a vnode's answer to whoever asked: to the table of this node at

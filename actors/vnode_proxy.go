@@ -24,6 +24,7 @@ type vnodeProxy struct {
 	node      *Node
 	service   *Service
 	partition ring.Partition
+	id        string // the vnode's address, the same on every node
 
 	// serving is the vnode while it is the owner's and commands go straight to
 	// it. It is nil while there is none, while the partition is about to move,
@@ -86,11 +87,6 @@ func (h *vnodeHandle) visit(ctx context.Context, run func(*vnode)) (err error) {
 }
 
 var _ actor.Process = (*vnodeProxy)(nil)
-
-// vnodeID is the address of a vnode, the same on every node.
-func vnodeID(service string, p ring.Partition) string {
-	return fmt.Sprintf("%s/%d", service, p)
-}
 
 // SendUserMessage takes a command: as the router passes it within the node, or
 // as it came over the wire.
