@@ -95,6 +95,7 @@ type Node struct {
 	pool         *pool
 	table        *replyTable
 	coordinators coordinatorPool
+	spawner      *vnodeSpawner
 	heartbeat    *heartbeat
 	keeper       *ringKeeper
 	mover        *mover
@@ -160,6 +161,7 @@ func newNode(config Config) (*Node, error) {
 		proxies:   make(map[string][]*vnodeProxy),
 	}
 	n.coordinators.node = n
+	n.spawner = newVnodeSpawner(n)
 	n.limits.Store(config.Transfers)
 	n.life, n.cancel = context.WithCancel(context.Background())
 	n.heartbeat = newHeartbeat(n)

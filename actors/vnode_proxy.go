@@ -42,7 +42,6 @@ type vnodeProxy struct {
 
 	mu     sync.Mutex   // serialises opening, moving and closing
 	handle *vnodeHandle // guarded by mu: the vnode, whatever it is to the partition
-	opened uint64       // guarded by mu: how many vnodes there were
 	moving *moving      // guarded by mu: nil unless ownership is about to change
 }
 
@@ -50,13 +49,12 @@ type vnodeProxy struct {
 type vnodeHandle struct {
 	vnode   *vnode
 	mailbox *mailbox
-	pid     *actor.PID // private; never leaves the node
 	ending  sync.Once
 }
 
-// end stops the vnode's actor. A second stop would be a dead letter.
-func (h *vnodeHandle) end(system *actor.ActorSystem) {
-	h.ending.Do(func() { system.Root.Stop(h.pid) })
+// end stops the vnode's actor.
+func (h *vnodeHandle) end() {
+	h.ending.Do(func() { h.mailbox.PostSystemMessage(&actor.Stop{}) })
 }
 
 // post has the vnode run a function on its own turn, before any more commands.
@@ -219,23 +217,8 @@ func (p *vnodeProxy) start(founding bool) *vnodeHandle {
 		h.vnode.standing.Found()
 	}
 	h.vnode.assume(p.node.Ring())
-	p.opened++
-	h.pid = p.spawn(h)
+	p.node.spawner.spawn(h)
 	return h
-}
-
-// spawn starts the vnode's actor under an id that is never used twice, so a
-// message to a vnode that ended cannot reach its successor.
-func (p *vnodeProxy) spawn(h *vnodeHandle) *actor.PID {
-	props := actor.PropsFromProducer(func() actor.Actor { return h.vnode },
-		actor.WithMailbox(func() actor.Mailbox { return h.mailbox }),
-		actor.WithDispatcher(p.node.pool))
-	pid, err := p.node.system.Root.SpawnNamed(props, fmt.Sprintf("vnode/%s/%d#%d", p.service.Name, p.partition, p.opened))
-	if err != nil {
-		// Only a second use of the id can fail, and the id is ours alone.
-		p.node.logger.Error("spawn a vnode", "service", p.service.Name, "partition", p.partition, "error", err)
-	}
-	return pid
 }
 
 // assume tells the vnode, if there is one, what it is to the partition by r. It
@@ -277,7 +260,7 @@ func (p *vnodeProxy) discard(ctx context.Context, h *vnodeHandle) {
 	}
 	p.mu.Unlock()
 	h.mailbox.Close(transportpb.Code_CODE_STOPPING)
-	h.end(p.node.system)
+	h.end()
 }
 
 // close ends the vnode, if there is one, and answers what waits for it. It
@@ -293,7 +276,7 @@ func (p *vnodeProxy) close(code transportpb.Code) <-chan struct{} {
 	}
 	h.mailbox.Close(code)
 	p.serving.Store(nil)
-	h.end(p.node.system)
+	h.end()
 	return h.vnode.stopped
 }
 
