@@ -129,6 +129,16 @@ func emptyOf[M proto.Message]() M {
 // HandlerOption refines how the replies of type A are put together.
 type HandlerOption[A proto.Message] struct{ apply func(*actors.Method) }
 
+// NoWait promises that the handler takes microseconds and waits for nothing: not
+// for a disk or a network, not for another goroutine, nor for a lock that is held
+// for long. An idle vnode then executes the command on the goroutine of the
+// client within its node, which saves both the switch to another one and back,
+// most of what a short command costs. A handler that breaks the promise keeps its
+// clients past their deadlines.
+func NoWait[A proto.Message]() HandlerOption[A] {
+	return HandlerOption[A]{func(m *actors.Method) { m.NoWait = true }}
+}
+
 // Resolve makes one reply of two that different replicas gave. It must commute,
 // associate and be idempotent, since replies come in any order. Without it the
 // first reply in the order of the preference list stands.

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"slices"
 	"time"
 
@@ -140,6 +141,15 @@ func quorumOf(m *Method, call Call) coordinator.Quorum {
 // wait returns when the client can be answered. At the deadline it lets the
 // coordinator speak, which is about to and knows more.
 func (c *coordinatorActor) wait(ctx context.Context) error {
+	select {
+	case <-c.decided:
+		// The vnodes have run on this goroutine, and nothing was waited for. A
+		// client in a loop would go on so until it is preempted, in the middle of
+		// a vnode's turn: then the vnode would stand still until it runs again.
+		runtime.Gosched()
+		return nil
+	default:
+	}
 	select {
 	case <-c.decided:
 		return nil

@@ -46,6 +46,7 @@ type mailbox struct {
 	mu       sync.Mutex
 	state    mailboxState
 	closed   transportpb.Code // the answer to every command, once not 0
+	open     bool             // the vnode is open, and executes commands
 	commands deque
 	bytes    int   // of the queued commands
 	control  []any // FIFO
@@ -90,6 +91,32 @@ func (m *mailbox) push(envelope *actor.MessageEnvelope) transportpb.Code {
 	m.bytes += size
 	m.wake()
 	return transportpb.Code_CODE_OK
+}
+
+// runHere handles a command on the goroutine of its sender, if the vnode is idle;
+// or returns false. It is for commands that wait for nothing, and the sender does
+// this one alone: what comes meanwhile is a worker's.
+func (m *mailbox) runHere(envelope *actor.MessageEnvelope) bool {
+	m.mu.Lock()
+	if m.state != idle || m.closed != 0 || !m.open {
+		m.mu.Unlock()
+		return false
+	}
+	m.state = running
+	m.mu.Unlock()
+	m.invoker.InvokeUserMessage(envelope)
+	m.mu.Lock()
+	m.state = idle
+	m.wake()
+	return true
+}
+
+// setOpen says whether the vnode is open. One that is not may be about to open,
+// which takes long: its commands are for a worker.
+func (m *mailbox) setOpen(open bool) {
+	m.mu.Lock()
+	m.open = open
+	m.mu.Unlock()
 }
 
 // PostSystemMessage queues one of Proto.Actor's own.

@@ -176,17 +176,30 @@ func TestMailboxLosesNothing(t *testing.T) {
 	}
 	var done sync.WaitGroup
 	done.Add(senders * each)
-	r := &counting{mark: func(size int) { mark(size); done.Done() }}
+	var turn sync.Mutex // nobody else has it while a command is handled
+	r := &counting{mark: func(size int) {
+		if !turn.TryLock() {
+			t.Error("two commands are handled at once")
+			return
+		}
+		mark(size)
+		turn.Unlock()
+		done.Done()
+	}}
 	m := newMailbox(64, 1<<30, func(e *actor.MessageEnvelope, _ transportpb.Code) {
 		mark(e.Message.(*command).size)
 		done.Done()
 	})
 	m.RegisterHandlers(r, pool)
 	m.Start()
+	m.setOpen(true)
 	for s := range senders {
 		go func() {
 			for i := range each {
-				m.PostUserMessage(sized(s*each + i))
+				e := sized(s*each + i)
+				if i%2 == 0 || !m.runHere(e) {
+					m.PostUserMessage(e)
+				}
 			}
 		}()
 	}
@@ -223,6 +236,45 @@ func TestDequeKeepsOrderAndLetsGoOfMemory(t *testing.T) {
 	}
 	if d.length != 0 || len(d.buffer) > keepDeque {
 		t.Errorf("an empty deque holds %d elements in %d places", d.length, len(d.buffer))
+	}
+}
+
+// TestIdleVnodeServesItsSender: it handles that one command at once, and what
+// comes meanwhile goes to a worker, in order.
+func TestIdleVnodeServesItsSender(t *testing.T) {
+	r, d := &recorder{}, &manual{}
+	m := newMailbox(10, 1000, func(*actor.MessageEnvelope, transportpb.Code) {})
+	m.RegisterHandlers(r, d)
+	m.Start()
+	if m.runHere(sized(0)) {
+		t.Error("a vnode that is not open took a command")
+	}
+	m.setOpen(true)
+	r.onInvoke = func(line string) {
+		if line == "command 1" {
+			m.PostUserMessage(sized(2))
+			m.PostUserMessage("visit")
+			if m.runHere(sized(3)) {
+				t.Error("a busy vnode took a command")
+			}
+		}
+	}
+	if !m.runHere(sized(1)) {
+		t.Error("an idle vnode took no command")
+	}
+	expect(t, "when runHere returns", r.lines(), "command 1")
+	if m.runHere(sized(4)) {
+		t.Error("a vnode for which others wait took a command")
+	}
+	d.run()
+	expect(t, "on a worker", r.lines()[1:], "control visit", "command 2")
+	m.Close(transportpb.Code_CODE_STOPPING)
+	if m.runHere(sized(5)) {
+		t.Error("a closed vnode took a command")
+	}
+	m.Reopen()
+	if !m.runHere(sized(6)) || len(d.scheduled) != 0 {
+		t.Error("an idle vnode took no command, or called a worker for nothing")
 	}
 }
 

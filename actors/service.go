@@ -49,6 +49,9 @@ type Method struct {
 	// Handle executes the command: a reply that is not nil, or an error. It is
 	// called on the vnode's turn.
 	Handle func(vnode handoff.Stateful, ctx context.Context, command proto.Message) (proto.Message, error)
+	// NoWait says that Handle waits for nothing and is short: it may run on the
+	// goroutine of whoever sends the command.
+	NoWait bool
 	// NewCommand and NewReply return empty messages to decode into.
 	NewCommand, NewReply func() proto.Message
 	// Resolve makes one reply of two; nil means that the first stands.

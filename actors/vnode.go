@@ -30,7 +30,8 @@ type vnode struct {
 	service   *Service
 	partition ring.Partition
 
-	proxy *vnodeProxy
+	proxy   *vnodeProxy
+	mailbox *mailbox
 
 	// standing is what the vnode is to its partition, and outgoing the transfer
 	// that wants to know of its writes; nil if there is none.
@@ -182,6 +183,7 @@ func (v *vnode) open() {
 		Logger:    v.node.logger.With("service", v.service.Name, "partition", v.partition),
 		node:      v.node,
 	})
+	v.mailbox.setOpen(v.openErr == nil)
 	if v.openErr != nil {
 		v.state = nil
 		v.node.logger.Error("cannot open a vnode", "service", v.service.Name, "partition", v.partition, "error", v.openErr)

@@ -95,7 +95,9 @@ func (p *vnodeProxy) SendUserMessage(_ *actor.PID, message any) {
 	}
 	switch m := e.Message.(type) {
 	case *command:
-		p.accept(e, m)
+		if !m.method.NoWait || !p.runHere(e) {
+			p.accept(e, m)
+		}
 	case *transportpb.Command:
 		p.acceptRemote(e.Sender, m)
 	}
@@ -106,6 +108,12 @@ func (p *vnodeProxy) SendSystemMessage(*actor.PID, any) {}
 
 // Stop does nothing: an address is for good.
 func (p *vnodeProxy) Stop(*actor.PID) {}
+
+// runHere has the vnode execute a command on this goroutine, if it is idle.
+func (p *vnodeProxy) runHere(e *actor.MessageEnvelope) bool {
+	h := p.serving.Load()
+	return h != nil && h.mailbox.runHere(e)
+}
 
 func (p *vnodeProxy) acceptRemote(sender *actor.PID, w *transportpb.Command) {
 	c, code := commandFromWire(p.service, w, time.Now())
@@ -209,9 +217,10 @@ func (p *vnodeProxy) open(founding bool) *vnodeHandle {
 
 // start makes a vnode, with its standing by the ring in use. The caller holds mu.
 func (p *vnodeProxy) start(founding bool) *vnodeHandle {
-	h := &vnodeHandle{
-		vnode:   &vnode{node: p.node, service: p.service, partition: p.partition, proxy: p, stopped: make(chan struct{})},
-		mailbox: newMailbox(p.node.config.MailboxCommands, p.node.config.MailboxBytes, p.turnAway),
+	h := &vnodeHandle{mailbox: newMailbox(p.node.config.MailboxCommands, p.node.config.MailboxBytes, p.turnAway)}
+	h.vnode = &vnode{
+		node: p.node, service: p.service, partition: p.partition,
+		proxy: p, mailbox: h.mailbox, stopped: make(chan struct{}),
 	}
 	if founding {
 		h.vnode.standing.Found()

@@ -55,8 +55,8 @@ type Service struct {
 // New returns the service with the given defaults for N, R and W.
 func New(q torc.Quorum) *Service {
 	s := torc.NewService(ServiceName, q, open)
-	store := torc.HandleWrite(s, (*vnode).Store, torc.Resolve(newest))
-	fetch := torc.HandleRead(s, (*vnode).Fetch,
+	store := torc.HandleWrite(s, (*vnode).Store, torc.NoWait[*kvpb.Version](), torc.Resolve(newest))
+	fetch := torc.HandleRead(s, (*vnode).Fetch, torc.NoWait[*kvpb.Object](),
 		torc.Resolve(newer), torc.Same(sameVersion), torc.Repair(store, rewrite))
 	return &Service{s, store, fetch}
 }

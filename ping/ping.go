@@ -19,7 +19,7 @@ type Service struct {
 // New returns the service. It keeps one replica of nothing.
 func New() *Service {
 	s := torc.NewService("ping", torc.Quorum{N: 1}, open)
-	return &Service{s, torc.HandleRead(s, (*vnode).Ping)}
+	return &Service{s, torc.HandleRead(s, (*vnode).Ping, torc.NoWait[*pingpb.Pong]())}
 }
 
 type vnode struct {
