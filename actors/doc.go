@@ -26,12 +26,13 @@
 // # A write, step by step
 //
 //  1. Node.Execute finds the partition of the key in the current view, enters a
-//     new coordinator in the reply table and spawns it.
+//     coordinator that is free in the reply table, and has it begin.
 //  2. The coordinator starts its machine, which names the vnodes to ask. One on
 //     this node gets the command by pointer, through its proxy, into its
 //     mailbox; one on another node gets it encoded, through the transport.
 //  3. A worker of the pool runs the vnode: the handler is called, and its reply
-//     sent to the reply table of whoever asked.
+//     sent to the reply table of whoever asked. If the handler waits for nothing
+//     and the vnode is idle, the sender within the node does so instead.
 //  4. The table finds the coordinator. On the goroutine that brought the reply
 //     the machine counts it, and on the W-th answers the client.
 //  5. The coordinator stays for the replies still out: a replica that refuses
