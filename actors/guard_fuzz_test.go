@@ -60,12 +60,12 @@ func FuzzGuard(f *testing.F) {
 			frames = append(frames, &unscanned)
 		}
 		for _, frame := range frames {
-			session := g.newSession(nil)
+			session := &remoteSession{g.newSession(nil)}
 			if !alien {
 				session.peer = friend
 			}
 			_, _ = session.take(frame)
-			checkAdmitted(t, got, session, victim)
+			checkAdmitted(t, got, session.session, victim)
 		}
 	})
 }

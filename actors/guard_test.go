@@ -532,7 +532,7 @@ func survivesIdleConnections(t *testing.T, v *victim) {
 func TestGuardBoundsSessions(t *testing.T) {
 	noLeaks(t)
 	v := newVictim(t)
-	g := newGuard(v.system, v.policy(), nil)
+	g := &remoteGuard{guard: newGuard(v.system, v.policy(), nil)}
 	g.sessions.Store(maxSessions)
 	err := g.Receive(nil)
 	if status.Code(err) != codes.PermissionDenied || g.sessions.Load() != maxSessions {

@@ -19,15 +19,6 @@ import (
 )
 
 const (
-	// connectTimeout bounds making a connection, from the first packet until the
-	// peer has accepted us. A peer that answers no heartbeat for as long is down
-	// anyway.
-	connectTimeout = 2 * time.Second
-
-	// stopTimeout bounds Stop when its context does not. Connections end within
-	// milliseconds; only a delivery that hangs takes longer.
-	stopTimeout = 2 * time.Second
-
 	// keepaliveTime is the shortest that grpc-go permits, and keepaliveTimeout
 	// ends a connection whose other machine vanished. Heartbeats notice sooner;
 	// this closes what they leave behind.
@@ -51,31 +42,6 @@ const (
 	answerBytes = 4 << 10
 )
 
-// errConnectTimeout is why a lane ends whose peer takes the connection, but does
-// not accept us.
-var errConnectTimeout = fmt.Errorf("no answer to the connect request within %v", connectTimeout)
-
-// RemoteConfig says where a node listens.
-type RemoteConfig struct {
-	// Listen is the host:port for connections from peers. Port 0 takes a free one.
-	// Off loopback it takes TLS, or Insecure.
-	Listen string
-	// Advertise is the host:port by which peers reach Listen, if that differs.
-	Advertise string
-	// Handoff is the host:port for handoffs from peers; by default a free port on
-	// the host of Listen. Peers reach it on the host of Advertise.
-	Handoff string
-	// Name is the node's own, which its certificate must have; it is of no use
-	// without TLS.
-	Name string
-	// TLS makes all connections of the node authenticated and encrypted. All nodes
-	// of a cluster have it, or none.
-	TLS *TLS
-	// Insecure lets a node without TLS listen off loopback. Whoever reaches its
-	// port, or sees its traffic, may then read and write everything as a member.
-	Insecure bool
-}
-
 // Remote is the transport over the network. It speaks the protocol of
 // Proto.Actor's remote, one HTTP/2 stream for each direction between two nodes,
 // opened by the first message; both ends of the stream are ours. The sending end
@@ -88,111 +54,29 @@ type RemoteConfig struct {
 // with senders, and each start writes gRPC's global logger without a lock, so
 // that two nodes in one process are a data race.
 type Remote struct {
-	life
+	ports
 
-	config   RemoteConfig
-	guard    *guard // set by Start
-	server   *grpc.Server
-	serving  chan struct{} // closed when server has ended
-	handoffs *handoffs     // set by Start
+	server  *grpc.Server  // set by Start
+	serving chan struct{} // closed when server has ended
 }
 
 var _ Transport = (*Remote)(nil)
 
 // NewRemote returns a transport that Start will open.
-func NewRemote(c RemoteConfig) *Remote { return &Remote{config: c, serving: make(chan struct{})} }
+func NewRemote(c RemoteConfig) *Remote {
+	return &Remote{ports: ports{config: c}, serving: make(chan struct{})}
+}
 
 // Start implements [Transport].
 func (t *Remote) Start(system *actor.ActorSystem, p Policy) (address string, err error) {
-	err = t.begin(func() error {
-		p = p.withDefaults()
-		identity, err := t.config.identity(p)
-		if err != nil {
-			return err
-		}
-		listener, bulk, err := t.config.listen(p.Logger)
-		if err != nil {
-			return err
-		}
-		t.system, t.policy, t.guard, t.address = system, p, newGuard(system, p, identity), t.config.Advertise
-		if t.address == "" {
-			t.address = listener.Addr().String()
-		}
-		t.lanes = newLanes(t.policy, t.carry)
-		system.ProcessRegistry.Address = t.address
-		routeThrough(system, t)
-		t.serve(listener)
-		t.handoffs = newHandoffs(t.guard, t.address, bulk, t.config.handoffAddress(bulk))
-		return nil
-	})
-	return t.address, err
-}
-
-// check refuses what no port can be opened for, or none should.
-func (c RemoteConfig) check() error {
-	if err := c.checkPort(c.Listen); err != nil {
-		return err
-	}
-	if err := c.checkPort(c.handoff()); err != nil {
-		return err
-	}
-	if c.TLS != nil && c.Insecure {
-		return errors.New("actors: both TLS and Insecure are set: nothing of TLS can be left out, so choose one")
-	}
-	if c.Advertise == "" {
-		return nil
-	}
-	if host, port, err := net.SplitHostPort(c.Advertise); err != nil || host == "" || port == "" {
-		return fmt.Errorf("actors: advertise %q: not an address; use host:port", c.Advertise)
-	}
-	return nil
-}
-
-// checkPort does so for one address.
-func (c RemoteConfig) checkPort(address string) error {
-	host, _, err := net.SplitHostPort(address)
-	if err != nil {
-		return fmt.Errorf("actors: listen on %q: %w; use host:port, such as 127.0.0.1:7000", address, err)
-	}
-	if c.TLS == nil && !c.Insecure && host != "localhost" && !net.ParseIP(host).IsLoopback() {
-		return fmt.Errorf("actors: listen on %s: refused off loopback without TLS, since whoever reaches the port would be taken for a member: "+
-			"set TLS (--tls-ca, --tls-cert and --tls-key), or Insecure (--insecure) where all who reach it are trusted", address)
-	}
-	return nil
-}
-
-// listen opens the ports for commands and for handoffs.
-func (c RemoteConfig) listen(logger *slog.Logger) (commands, handoffs net.Listener, err error) {
-	if err := c.check(); err != nil {
-		return nil, nil, err
-	}
-	if c.Insecure {
-		logger.Warn("the ports for peers take everyone for a member who says so, and encrypt nothing",
-			slog.String("listen", c.Listen), slog.String("handoff", c.handoff()))
-	}
-	if commands, err = listenOn(c.Listen); err != nil {
-		return nil, nil, err
-	}
-	if handoffs, err = listenOn(c.handoff()); err != nil {
-		_ = commands.Close() // nobody has used it
-		return nil, nil, err
-	}
-	return commands, handoffs, nil
-}
-
-func listenOn(address string) (net.Listener, error) {
-	var config net.ListenConfig
-	listener, err := config.Listen(context.Background(), "tcp", address)
-	if err != nil {
-		return nil, fmt.Errorf("actors: listen on %s: %w; stop what uses it, or choose another port", address, err)
-	}
-	return listener, nil
+	return t.open(t, opening{system, p, t.carry, t.serve})
 }
 
 // serve lets peers in.
 func (t *Remote) serve(listener net.Listener) {
-	t.server = grpc.NewServer(append(t.guard.options(), serverOptions()...)...)
-	remote.RegisterRemotingServer(t.server, t.guard)
+	g := &remoteGuard{guard: t.guard}
+	t.server = grpc.NewServer(append(g.options(), serverOptions()...)...)
+	remote.RegisterRemotingServer(t.server, g)
 	go func() {
 		defer close(t.serving)
 		if err := t.server.Serve(listener); err != nil {
@@ -237,37 +121,14 @@ func dialOptions(c credentials.TransportCredentials) []grpc.DialOption {
 	}
 }
 
-// Send implements [Transport].
-func (t *Remote) Send(to, sender *actor.PID, msg proto.Message) error {
-	return t.send(parcel{target: to, sender: sender, msg: msg})
-}
-
-// HandoffAddress implements [Transport].
-func (t *Remote) HandoffAddress() string { return t.handoffs.address }
-
-// OpenHandoff implements [Transport].
-func (t *Remote) OpenHandoff(ctx context.Context, to HandoffPeer) (HandoffOut, error) {
-	if !t.running.Load() {
-		return nil, fmt.Errorf("actors: handoff to %s at %s: %w", to.Name, to.Address, ErrStopping)
-	}
-	return t.handoffs.open(ctx, to)
-}
-
 // Stop implements [Transport]. It takes two seconds at most.
 func (t *Remote) Stop(ctx context.Context) error {
-	if !t.end() {
-		return nil
-	}
-	ctx, cancel := context.WithTimeout(ctx, stopTimeout)
-	defer cancel()
-	return errors.Join(
-		t.handoffs.close(ctx),
-		t.lanes.close(ctx),
-		finish(ctx, func() {
+	return t.shut(ctx, func(ctx context.Context) error {
+		return finish(ctx, func() {
 			t.server.Stop()
 			<-t.serving
-		}),
-	)
+		})
+	})
 }
 
 // carry connects to a peer and sends it what is queued, until either end stops.
