@@ -6,7 +6,7 @@
 // # What runs on a node
 //
 //	Node
-//	├── transport             remote: Proto.Actor's protocol, behind the guard
+//	├── transport             TCP, or Proto.Actor's protocol; behind the guard
 //	│                         memory: nodes of one process, for tests
 //	├── permanent processes, each under an address that never changes
 //	│   ├── "reply"           replyTable: all replies come here, by request id

@@ -191,13 +191,16 @@ func withRequest(pid *actor.PID, id uint32) *actor.PID {
 
 // deliver hands a message over, and outlives a process that panics inline.
 func (s *session) deliver(target, sender *actor.PID, msg proto.Message) (reason, detail string) {
-	defer func() {
-		if r := recover(); r != nil {
-			_ = s.panicked(s.peer, r) // counted there
-		}
-	}()
+	defer s.survive()
 	if !deliver(s.system, target, sender, msg) {
 		return reasonNoProcess, target.GetId()
 	}
 	return "", ""
+}
+
+// survive is deferred where a process may run that panics.
+func (s *session) survive() {
+	if r := recover(); r != nil {
+		_ = s.panicked(s.peer, r) // counted there
+	}
 }

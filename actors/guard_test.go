@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -223,38 +224,46 @@ type victim struct {
 // door is how an attacker gets at a node.
 type door struct {
 	address string
-	key     credentials.TransportCredentials
+	key     *tls.Config // nil without TLS
 }
 
-func unlocked(address string) door { return door{address, insecure.NewCredentials()} }
+func unlocked(address string) door { return door{address, nil} }
+
+// credentials are the key as gRPC takes it.
+func (d door) credentials() credentials.TransportCredentials {
+	if d.key == nil {
+		return insecure.NewCredentials()
+	}
+	return credentials.NewTLS(d.key)
+}
 
 // newVictim starts a victim without TLS.
-func newVictim(t testing.TB) *victim {
-	v := &victim{witness: newRemoteNode(t, "127.0.0.1:0")}
+func newVictim(t testing.TB, over network) *victim {
+	v := &victim{witness: over.node(t, "127.0.0.1:0")}
 	knows := func(address string) bool { return address == friend || address == v.witness.address }
-	return v.born(newWireNode(t, NewRemote(RemoteConfig{Listen: "127.0.0.1:0"}), knows), insecure.NewCredentials())
+	return v.born(newWireNode(t, over.transport(RemoteConfig{Listen: "127.0.0.1:0"}), knows), nil)
 }
 
 // newSecureVictim starts one with TLS, and gives the attacker friend's certificate.
-func newSecureVictim(t testing.TB) *victim {
-	c := newSecureCluster(t)
+func newSecureVictim(t testing.TB, over network) *victim {
+	c := newSecureCluster(t, over)
 	v := &victim{witness: c.node("witness")}
 	c.live(friend, "friend")
 	return v.born(c.node("victim"), c.key("friend", "victim"))
 }
 
-func (v *victim) born(n *wireNode, key credentials.TransportCredentials) *victim {
+func (v *victim) born(n *wireNode, key *tls.Config) *victim {
 	v.wireNode, v.door = n, door{n.address, key}
 	n.system.ProcessRegistry.Add(bomb{n.inbox}, "bomb")
 	return v
 }
 
 // onEachVictim runs a test against both.
-func onEachVictim(t *testing.T, test func(*testing.T, *victim)) {
-	for name, start := range map[string]func(testing.TB) *victim{"plain": newVictim, "TLS": newSecureVictim} {
+func onEachVictim(t *testing.T, over network, test func(*testing.T, *victim)) {
+	for name, start := range map[string]func(testing.TB, network) *victim{"plain": newVictim, "TLS": newSecureVictim} {
 		t.Run(name, func(t *testing.T) {
 			noLeaks(t)
-			test(t, start(t))
+			test(t, start(t, over))
 		})
 	}
 }
@@ -262,7 +271,7 @@ func onEachVictim(t *testing.T, test func(*testing.T, *victim)) {
 // connect prepares a connection, as an attacker does.
 func (d door) connect(t testing.TB) *grpc.ClientConn {
 	t.Helper()
-	conn, err := grpc.NewClient("passthrough:///"+d.address, grpc.WithTransportCredentials(d.key))
+	conn, err := grpc.NewClient("passthrough:///"+d.address, grpc.WithTransportCredentials(d.credentials()))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -320,7 +329,7 @@ func (n *wireNode) wantReason(t *testing.T, reason string) {
 }
 
 func TestGuardSurvives(t *testing.T) {
-	onEachVictim(t, func(t *testing.T, v *victim) {
+	onEachVictim(t, overGRPC, func(t *testing.T, v *victim) {
 		for _, a := range attacks {
 			t.Run(a.name, func(t *testing.T) { v.survives(t, a) })
 		}
@@ -379,7 +388,7 @@ func TestGuardIsNeeded(t *testing.T) {
 func TestTransportRemoteSpeaksToProtoActor(t *testing.T) {
 	noLeaks(t)
 	stock := startStock(t)
-	a := newRemoteNode(t, "127.0.0.1:0")
+	a := newRemoteNode(t)
 	command := &transportpb.Command{Payload: []byte("hi")}
 	if err := a.Send(actor.NewPID(stock.address, inboxID), a.pid(inboxID, 7), command); err != nil {
 		t.Fatal(err)
@@ -448,7 +457,7 @@ func TestGuardStockProcess(t *testing.T) {
 	select {}
 }
 
-func TestGuardRefusesUnaryCalls(t *testing.T) { onEachVictim(t, refusesUnaryCalls) }
+func TestGuardRefusesUnaryCalls(t *testing.T) { onEachVictim(t, overGRPC, refusesUnaryCalls) }
 
 func refusesUnaryCalls(t *testing.T, v *victim) {
 	client, stream := dial(t, v.door)
@@ -472,7 +481,7 @@ func refusesUnaryCalls(t *testing.T, v *victim) {
 	v.unharmed(t)
 }
 
-func TestGuardRefusesUnknownMethods(t *testing.T) { onEachVictim(t, refusesUnknownMethods) }
+func TestGuardRefusesUnknownMethods(t *testing.T) { onEachVictim(t, overGRPC, refusesUnknownMethods) }
 
 func refusesUnknownMethods(t *testing.T, v *victim) {
 	conn := v.door.connect(t)
@@ -486,7 +495,9 @@ func refusesUnknownMethods(t *testing.T, v *victim) {
 }
 
 // TestGuardSurvivesNoise writes to the port what is not gRPC.
-func TestGuardSurvivesNoise(t *testing.T) { onEachVictim(t, survivesNoise) }
+func TestGuardSurvivesNoise(t *testing.T) {
+	overEach(t, func(t *testing.T, over network) { onEachVictim(t, over, survivesNoise) })
+}
 
 func survivesNoise(t *testing.T, v *victim) {
 	noise := map[string]string{
@@ -508,14 +519,16 @@ func survivesNoise(t *testing.T, v *victim) {
 			_, _ = io.WriteString(conn, bytes) // the victim may hang up before the end
 			v.unharmed(t)
 			conn.Close()
-			if v.door.key.Info().SecurityProtocol == "tls" {
+			if v.door.key != nil {
 				v.wantReason(t, reasonHandshake)
 			}
 		})
 	}
 }
 
-func TestGuardSurvivesIdleConnections(t *testing.T) { onEachVictim(t, survivesIdleConnections) }
+func TestGuardSurvivesIdleConnections(t *testing.T) {
+	overEach(t, func(t *testing.T, over network) { onEachVictim(t, over, survivesIdleConnections) })
+}
 
 func survivesIdleConnections(t *testing.T, v *victim) {
 	for range 1000 {
@@ -531,7 +544,7 @@ func survivesIdleConnections(t *testing.T, v *victim) {
 // TestGuardBoundsSessions opens more streams than a cluster has nodes.
 func TestGuardBoundsSessions(t *testing.T) {
 	noLeaks(t)
-	v := newVictim(t)
+	v := newVictim(t, overGRPC)
 	g := &remoteGuard{guard: newGuard(v.system, v.policy(), nil)}
 	g.sessions.Store(maxSessions)
 	err := g.Receive(nil)
@@ -547,7 +560,7 @@ func (n *wireNode) policy() Policy { return n.Transport.(*Remote).policy }
 // TestGuardScansBeforeDecoding gives the codec frames whose decoding would be
 // costly, or that are none.
 func TestGuardScansBeforeDecoding(t *testing.T) {
-	v := newVictim(t)
+	v := newVictim(t, overGRPC)
 	codec := &frameCodec{encoding.GetCodecV2(grpcproto.Name), newGuard(v.system, v.policy(), nil)}
 	field := func(number protowire.Number, contents []byte) []byte {
 		return protowire.AppendBytes(protowire.AppendTag(nil, number, protowire.BytesType), contents)

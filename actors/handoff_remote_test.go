@@ -2,6 +2,7 @@ package actors
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -13,7 +14,6 @@ import (
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
-	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
@@ -59,7 +59,7 @@ func (n *wireNode) exchange(to *wireNode, name ring.NodeName) error {
 // the receiver learns the sender's name from the sender's.
 func TestHandoffIsBoundToTheName(t *testing.T) {
 	noLeaks(t)
-	c := newSecureCluster(t)
+	c := newSecureCluster(t, overGRPC)
 	a, b := c.node("a"), c.node("b")
 	peers := make(chan string, 1)
 	b.handle(func(ctx context.Context, peer string, in HandoffIn) error {
@@ -84,16 +84,14 @@ func TestHandoffIsBoundToTheName(t *testing.T) {
 // TestHandoffRefusesStrangers, whatever their certificate says.
 func TestHandoffRefusesStrangers(t *testing.T) {
 	noLeaks(t)
-	c := newSecureCluster(t)
+	c := newSecureCluster(t, overGRPC)
 	victim := c.node("victim")
 	c.live(friend, "friend")
 	victim.handle(func(context.Context, string, HandoffIn) error {
 		t.Error("was let in")
 		return nil
 	})
-	as := func(name string) credentials.TransportCredentials {
-		return credentials.NewTLS(c.identity(name).Client("victim"))
-	}
+	as := func(name string) *tls.Config { return c.identity(name).Client("victim") }
 	in := door{victim.HandoffAddress(), as("friend")}
 	tests := []struct {
 		name, reason string
@@ -118,16 +116,16 @@ func TestHandoffRefusesStrangers(t *testing.T) {
 
 // foreignKey is how one calls the victim who trusts its CA, and has a certificate
 // of another.
-func (c *secureCluster) foreignKey(from string) credentials.TransportCredentials {
+func (c *secureCluster) foreignKey(from string) *tls.Config {
 	config := c.identity(from).Client("victim")
-	config.GetClientCertificate = newSecureCluster(c.t).identity(from).Client("victim").GetClientCertificate
-	return credentials.NewTLS(config)
+	config.GetClientCertificate = newSecureCluster(c.t, overGRPC).identity(from).Client("victim").GetClientCertificate
+	return config
 }
 
 // TestHandoffEndsWithMembership: who is no member any more goes on no further.
 func TestHandoffEndsWithMembership(t *testing.T) {
 	noLeaks(t)
-	c := newSecureCluster(t)
+	c := newSecureCluster(t, overGRPC)
 	a, b := c.node("a"), c.node("b")
 	b.handle(acknowledge)
 	out, _ := a.transfer(b)
@@ -151,7 +149,7 @@ func TestHandoffEndsWithMembership(t *testing.T) {
 // where there is no TLS.
 func TestHandoffSurvives(t *testing.T) {
 	noLeaks(t)
-	a, b := newRemoteNode(t, "127.0.0.1:0"), newRemoteNode(t, "127.0.0.1:0")
+	a, b := newRemoteNode(t), newRemoteNode(t)
 	b.handle(acknowledge)
 	in := unlocked(b.HandoffAddress())
 	tests := []struct {
@@ -203,7 +201,7 @@ func TestHandoffSurvives(t *testing.T) {
 // TestHandoffSurvivesAPanic of the handler.
 func TestHandoffSurvivesAPanic(t *testing.T) {
 	noLeaks(t)
-	a, b := newRemoteNode(t, "127.0.0.1:0"), newRemoteNode(t, "127.0.0.1:0")
+	a, b := newRemoteNode(t), newRemoteNode(t)
 	b.handle(func(context.Context, string, HandoffIn) error { panic("out of order") })
 	if err := a.exchange(b, "b"); err == nil || !strings.Contains(err.Error(), "out of order") {
 		t.Errorf("got %v", err)
@@ -218,7 +216,7 @@ func TestHandoffSurvivesAPanic(t *testing.T) {
 // TestHandoffBoundsStreams: more than all nodes of a cluster would open.
 func TestHandoffBoundsStreams(t *testing.T) {
 	noLeaks(t)
-	a, b := newRemoteNode(t, "127.0.0.1:0"), newRemoteNode(t, "127.0.0.1:0")
+	a, b := newRemoteNode(t), newRemoteNode(t)
 	b.handle(acknowledge)
 	streams := &b.Transport.(*Remote).handoffs.streams
 	streams.Store(maxHandoffStreams)
@@ -236,7 +234,7 @@ func TestHandoffBoundsStreams(t *testing.T) {
 func TestHandoffSharesConnections(t *testing.T) {
 	noLeaks(t)
 	var accepted atomic.Int64
-	a, b := newRemoteNode(t, "127.0.0.1:0"), newRemoteNode(t, "127.0.0.1:0")
+	a, b := newRemoteNode(t), newRemoteNode(t)
 	b.handle(acknowledge)
 	proxy := newBreaker(t, b.HandoffAddress(), &accepted)
 	to := HandoffPeer{Name: "b", Address: proxy.address()}
@@ -333,7 +331,7 @@ func (b *breaker) hangUp() {
 // TestHandoffClosesIdleConnections, as those to peers that have gone elsewhere.
 func TestHandoffClosesIdleConnections(t *testing.T) {
 	noLeaks(t)
-	a, b := newRemoteNode(t, "127.0.0.1:0"), newRemoteNode(t, "127.0.0.1:0")
+	a, b := newRemoteNode(t), newRemoteNode(t)
 	b.handle(acknowledge)
 	h := a.Transport.(*Remote).handoffs
 	if err := a.exchange(b, "b"); err != nil {
@@ -370,7 +368,7 @@ func (h *handoffs) conn(to HandoffPeer) *handoffConn {
 // TestHandoffToASilentPeer is given up in time, and at once if its context ends.
 func TestHandoffToASilentPeer(t *testing.T) {
 	noLeaks(t)
-	a := newRemoteNode(t, "127.0.0.1:0")
+	a := newRemoteNode(t)
 	to := HandoffPeer{Name: "b", Address: silent(t)}
 	began := time.Now()
 	if _, err := a.OpenHandoff(context.Background(), to); !errors.Is(err, ErrUnreachable) {
@@ -388,7 +386,7 @@ func TestHandoffToASilentPeer(t *testing.T) {
 
 // TestHandoffStopsInTime although a handler does not return.
 func TestHandoffStopsInTime(t *testing.T) {
-	a := newRemoteNode(t, "127.0.0.1:0")
+	a := newRemoteNode(t)
 	b := NewRemote(RemoteConfig{Listen: "127.0.0.1:0"})
 	entered, leave := make(chan struct{}), make(chan struct{})
 	_, err := b.Start(quietSystem(), Policy{
@@ -442,7 +440,7 @@ func TestHandoffAddress(t *testing.T) {
 				t.Errorf("got %s, want %s", got, test.want)
 			}
 			n.handle(acknowledge)
-			if err := newRemoteNode(t, "127.0.0.1:0").exchange(n, "n"); err != nil {
+			if err := newRemoteNode(t).exchange(n, "n"); err != nil {
 				t.Error(err)
 			}
 		})
@@ -451,7 +449,7 @@ func TestHandoffAddress(t *testing.T) {
 
 func TestHandoffRefusesToListen(t *testing.T) {
 	noLeaks(t)
-	taken := newRemoteNode(t, "127.0.0.1:0").address
+	taken := newRemoteNode(t).address
 	for handoff, want := range map[string]string{
 		"10.0.0.1:7001": "actors: listen on 10.0.0.1:7001: refused off loopback without TLS",
 		":7001":         "refused off loopback",
@@ -481,7 +479,7 @@ func TestHandoffToAnotherService(t *testing.T) {
 	server := grpc.NewServer(grpc.Creds(insecure.NewCredentials()))
 	go server.Serve(listener)
 	defer server.Stop()
-	out, err := newRemoteNode(t, "127.0.0.1:0").OpenHandoff(t.Context(), HandoffPeer{Name: "b", Address: listener.Addr().String()})
+	out, err := newRemoteNode(t).OpenHandoff(t.Context(), HandoffPeer{Name: "b", Address: listener.Addr().String()})
 	if err != nil {
 		t.Fatal(err)
 	}

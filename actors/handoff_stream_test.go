@@ -57,7 +57,7 @@ func onEachTransport(t *testing.T, test func(t *testing.T, a, b *wireNode)) {
 	t.Helper()
 	t.Run("Remote", func(t *testing.T) {
 		noLeaks(t)
-		test(t, newRemoteNode(t, "127.0.0.1:0"), newRemoteNode(t, "127.0.0.1:0"))
+		test(t, newRemoteNode(t), newRemoteNode(t))
 	})
 	t.Run("Memory", func(t *testing.T) {
 		noLeaks(t)
@@ -66,7 +66,7 @@ func onEachTransport(t *testing.T, test func(t *testing.T, a, b *wireNode)) {
 	})
 	t.Run("TLS", func(t *testing.T) {
 		noLeaks(t)
-		c := newSecureCluster(t)
+		c := newSecureCluster(t, overGRPC)
 		test(t, c.node("a"), c.node("b"))
 	})
 }
@@ -337,10 +337,10 @@ func TestHandoffUnderFire(t *testing.T) {
 
 func BenchmarkHandoff(b *testing.B) {
 	b.Run("Remote", func(b *testing.B) {
-		benchmarkHandoff(b, newRemoteNode(b, "127.0.0.1:0"), newRemoteNode(b, "127.0.0.1:0"))
+		benchmarkHandoff(b, newRemoteNode(b), newRemoteNode(b))
 	})
 	b.Run("TLS", func(b *testing.B) {
-		c := newSecureCluster(b)
+		c := newSecureCluster(b, overGRPC)
 		benchmarkHandoff(b, c.node("a"), c.node("b"))
 	})
 }

@@ -1,6 +1,7 @@
 package actors
 
 import (
+	"bytes"
 	"maps"
 	"math/rand/v2"
 	"sync"
@@ -8,6 +9,7 @@ import (
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
+	"google.golang.org/protobuf/proto"
 
 	transportpb "github.com/torc-io/torc/proto/torc/transport/v1"
 	"github.com/torc-io/torc/ring"
@@ -51,7 +53,7 @@ type replyShard struct {
 	_ [24]byte // keeps neighbours' locks off one cache line
 }
 
-var _ actor.Process = (*replyTable)(nil)
+var _ permanent = (*replyTable)(nil)
 
 func newReplyTable(limit int) *replyTable {
 	t := &replyTable{max: int64(limit)}
@@ -189,6 +191,15 @@ func (t *replyTable) SendUserMessage(pid *actor.PID, message any) {
 	if w, ok := inner.(*transportpb.Reply); ok {
 		r := replyFromWire(w)
 		t.deliver(pid.GetRequestId(), &r)
+	}
+}
+
+// takeFromPeer takes a reply as it came over the wire.
+func (t *replyTable) takeFromPeer(request uint32, _ *actor.PID, msg proto.Message) {
+	if w, ok := msg.(*transportpb.Reply); ok {
+		r := replyFromWire(w)
+		r.payload = bytes.Clone(r.payload) // the message is not ours to keep
+		t.deliver(request, &r)
 	}
 }
 

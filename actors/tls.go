@@ -71,11 +71,20 @@ func (g *guard) clientCredentials(address string) (credentials.TransportCredenti
 	if g.identity == nil {
 		return insecure.NewCredentials(), nil
 	}
-	name, known := g.policy.Peer(address)
-	if !known {
-		return nil, fmt.Errorf("%s is not the address of a member, so nobody's certificate would do", address)
+	name, err := g.resident(address)
+	if err != nil {
+		return nil, err
 	}
 	return &handshakes{credentials.NewTLS(g.identity.Client(name)), g, name + " at " + address}, nil
+}
+
+// resident returns whose certificate whoever answers at an address must have.
+func (g *guard) resident(address string) (name string, err error) {
+	name, known := g.policy.Peer(address)
+	if !known {
+		return "", fmt.Errorf("%s is not the address of a member, so nobody's certificate would do", address)
+	}
+	return name, nil
 }
 
 // handshakes are credentials that report those who could not show theirs.
@@ -90,7 +99,7 @@ type handshakes struct {
 func (h *handshakes) ServerHandshake(raw net.Conn) (net.Conn, credentials.AuthInfo, error) {
 	conn, info, err := h.TransportCredentials.ServerHandshake(raw)
 	if err != nil {
-		h.report(raw.RemoteAddr().String(), err)
+		h.guard.reportHandshake(raw.RemoteAddr().String(), err)
 	}
 	return conn, info, err
 }
@@ -100,7 +109,7 @@ func (h *handshakes) ServerHandshake(raw net.Conn) (net.Conn, credentials.AuthIn
 func (h *handshakes) ClientHandshake(ctx context.Context, authority string, raw net.Conn) (net.Conn, credentials.AuthInfo, error) {
 	conn, info, err := h.TransportCredentials.ClientHandshake(ctx, authority, raw)
 	if err != nil && ctx.Err() == nil {
-		h.report(h.dialed, err)
+		h.guard.reportHandshake(h.dialed, err)
 	}
 	return conn, info, err
 }
@@ -110,9 +119,10 @@ func (h *handshakes) Clone() credentials.TransportCredentials {
 	return &handshakes{h.TransportCredentials.Clone(), h.guard, h.dialed}
 }
 
-func (h *handshakes) report(from string, err error) {
+// reportHandshake counts and logs a handshake that failed.
+func (g *guard) reportHandshake(from string, err error) {
 	reason, detail := explain(err)
-	_ = h.guard.refuse(reason, from, detail) // who did not prove who he is, is not told more
+	_ = g.refuse(reason, from, detail) // who did not prove who he is, is not told more
 }
 
 // explain says why a handshake failed, and what to do about it.
@@ -125,6 +135,8 @@ func explain(err error) (reason, detail string) {
 		return reasonName, other.Error() + "; give each node a certificate of its own, and look who uses the address"
 	case errors.As(err, &unverified):
 		return explainCertificate(unverified)
+	case isOtherProtocol(err):
+		return reasonProtocol, "it speaks another transport; " + sameTransport
 	case strings.Contains(err.Error(), "didn't provide a certificate"):
 		return reasonNoCertificate, "start it with a certificate of this cluster"
 	case errors.As(err, &record):
@@ -160,6 +172,12 @@ const refusedByPeer = "; the peer did not accept this node's certificate, and it
 // isRefusal says whether the peer ended a connection by an alert of TLS. Where
 // gRPC has been in between, nothing is left of the error but its text.
 func isRefusal(err error) bool { return strings.Contains(err.Error(), "remote error: tls:") }
+
+// isOtherProtocol says whether the two sides of a handshake had no protocol in
+// common above TLS.
+func isOtherProtocol(err error) bool {
+	return strings.Contains(err.Error(), "application protocol")
+}
 
 // namesIn returns whom a certificate is for, for a person.
 func namesIn(certificate *x509.Certificate) string {

@@ -16,10 +16,6 @@ import (
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
-	"github.com/asynkron/protoactor-go/remote"
-	"google.golang.org/grpc"
-	"google.golang.org/grpc/credentials"
-	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/protobuf/proto"
 
 	"github.com/torc-io/torc/internal/certs"
@@ -30,14 +26,15 @@ import (
 // secureCluster is a CA with a directory of files, and a record of who lives where.
 type secureCluster struct {
 	t         testing.TB
+	over      network
 	directory certs.Directory
 
 	mu        sync.Mutex
 	residents map[string]string
 }
 
-func newSecureCluster(t testing.TB) *secureCluster {
-	return &secureCluster{t: t, directory: certs.Directory(t.TempDir()), residents: make(map[string]string)}
+func newSecureCluster(t testing.TB, over network) *secureCluster {
+	return &secureCluster{t: t, over: over, directory: certs.Directory(t.TempDir()), residents: make(map[string]string)}
 }
 
 // live notes who lives at an address; nobody, if the name is empty.
@@ -71,9 +68,9 @@ func (c *secureCluster) files(name string) certs.Files {
 func (c *secureCluster) node(name string) *wireNode {
 	c.t.Helper()
 	files := TLS(c.files(name))
-	transport := NewRemote(RemoteConfig{Listen: "127.0.0.1:0", Name: name, TLS: &files})
+	transport := c.over.transport(RemoteConfig{Listen: "127.0.0.1:0", Name: name, TLS: &files})
 	n := newNodeAmong(c.t, transport, func(address string) (string, bool) {
-		if address == transport.address { // a node does not count itself
+		if address == portsOf(transport).address { // a node does not count itself
 			return "", false
 		}
 		return c.peer(address)
@@ -93,9 +90,9 @@ func (c *secureCluster) identity(name string) *certs.Identity {
 }
 
 // key is how a member calls another one.
-func (c *secureCluster) key(from, to string) credentials.TransportCredentials {
+func (c *secureCluster) key(from, to string) *tls.Config {
 	c.t.Helper()
-	return credentials.NewTLS(c.identity(from).Client(to))
+	return c.identity(from).Client(to)
 }
 
 // authority returns the CA of the directory.
@@ -179,9 +176,11 @@ func steady(t *testing.T, from, to *wireNode) (stop func()) {
 	}
 }
 
-func TestTLSRequestReply(t *testing.T) {
+func TestTLSRequestReply(t *testing.T) { overEach(t, tlsRequestReply) }
+
+func tlsRequestReply(t *testing.T, over network) {
 	noLeaks(t)
-	c := newSecureCluster(t)
+	c := newSecureCluster(t, over)
 	a, b := c.node("a"), c.node("b")
 	a.ask(b)
 	b.ask(a)
@@ -216,9 +215,11 @@ func (c *secureCluster) badOnes(name string) []bad {
 }
 
 // TestTLSRefusesBadClients: whoever calls with such a certificate.
-func TestTLSRefusesBadClients(t *testing.T) {
+func TestTLSRefusesBadClients(t *testing.T) { overEach(t, tlsRefusesBadClients) }
+
+func tlsRefusesBadClients(t *testing.T, over network) {
 	noLeaks(t)
-	c := newSecureCluster(t)
+	c := newSecureCluster(t, over)
 	good, victim := c.node("good"), c.node("victim")
 	c.live(friend, "friend")
 	defer steady(t, good, victim)()
@@ -231,14 +232,14 @@ func TestTLSRefusesBadClients(t *testing.T) {
 				}
 				return &b.show[0], nil
 			}
-			if introduction(t, door{victim.address, credentials.NewTLS(config)}) == nil {
+			if over.introduction(t, door{victim.address, config}) == nil {
 				t.Error("was let in")
 			}
 			victim.wantReason(t, b.reason)
 		})
 	}
 	t.Run("plaintext", func(t *testing.T) {
-		if introduction(t, unlocked(victim.address)) == nil {
+		if over.introduction(t, unlocked(victim.address)) == nil {
 			t.Error("was let in")
 		}
 		victim.wantReason(t, reasonHandshake)
@@ -246,35 +247,23 @@ func TestTLSRefusesBadClients(t *testing.T) {
 	t.Run("TLS 1.2", func(t *testing.T) {
 		config := c.identity("friend").Client("victim")
 		config.MinVersion, config.MaxVersion = tls.VersionTLS12, tls.VersionTLS12
-		if introduction(t, door{victim.address, credentials.NewTLS(config)}) == nil {
+		if over.introduction(t, door{victim.address, config}) == nil {
 			t.Error("was let in")
 		}
 		victim.wantReason(t, reasonHandshake)
 	})
 }
 
-// introduction connects as friend, and returns why it was not let in.
-func introduction(t *testing.T, d door) error {
-	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
-	defer cancel()
-	stream, err := remote.NewRemotingClient(d.connect(t)).Receive(ctx)
-	if err != nil {
-		return err
-	}
-	_ = stream.Send(introduce(friend)) // Recv knows the error
-	_, err = stream.Recv()
-	return err
-}
-
 // TestTLSRefusesBadServers: whoever answers with such a certificate.
-func TestTLSRefusesBadServers(t *testing.T) {
+func TestTLSRefusesBadServers(t *testing.T) { overEach(t, tlsRefusesBadServers) }
+
+func tlsRefusesBadServers(t *testing.T, over network) {
 	noLeaks(t)
-	c := newSecureCluster(t)
+	c := newSecureCluster(t, over)
 	good, victim := c.node("good"), c.node("victim")
 	defer steady(t, good, victim)()
-	call := func(t *testing.T, key credentials.TransportCredentials, reason string) {
-		address := mute(t, grpc.Creds(key))
+	call := func(t *testing.T, key *tls.Config, reason string) {
+		address := over.mute(t, key)
 		c.live(address, "friend")
 		_ = victim.Send(actor.NewPID(address, inboxID), nil, &transportpb.Heartbeat{}) // it may know already
 		if got := await(t, victim.broken, "Broken"); got != address {
@@ -284,16 +273,18 @@ func TestTLSRefusesBadServers(t *testing.T) {
 	}
 	for _, b := range c.badOnes("friend") {
 		t.Run(b.name, func(t *testing.T) {
-			call(t, credentials.NewTLS(&tls.Config{Certificates: b.show}), b.reason)
+			call(t, &tls.Config{Certificates: b.show}, b.reason)
 		})
 	}
-	t.Run("plaintext", func(t *testing.T) { call(t, insecure.NewCredentials(), reasonHandshake) })
+	t.Run("plaintext", func(t *testing.T) { call(t, nil, reasonHandshake) })
 }
 
 // TestTLSCallsMembersOnly: without a name there is no certificate to expect.
-func TestTLSCallsMembersOnly(t *testing.T) {
+func TestTLSCallsMembersOnly(t *testing.T) { overEach(t, tlsCallsMembersOnly) }
+
+func tlsCallsMembersOnly(t *testing.T, over network) {
 	noLeaks(t)
-	c := newSecureCluster(t)
+	c := newSecureCluster(t, over)
 	a, b := c.node("a"), c.node("b")
 	c.live(b.address, "")
 	_ = a.Send(b.pid(inboxID, 0), nil, &transportpb.Heartbeat{})
@@ -307,33 +298,27 @@ func TestTLSCallsMembersOnly(t *testing.T) {
 
 // TestTLSBindsAddresses: the certificate of b opens no stream for c, and a stream
 // ends when its peer is no member any more.
-func TestTLSBindsAddresses(t *testing.T) {
+func TestTLSBindsAddresses(t *testing.T) { overEach(t, tlsBindsAddresses) }
+
+func tlsBindsAddresses(t *testing.T, over network) {
 	noLeaks(t)
-	c := newSecureCluster(t)
+	c := newSecureCluster(t, over)
 	victim := c.node("victim")
 	c.live(friend, "friend")
 	c.live("10.3.3.3:7000", "c")
-	_, stream := dial(t, door{victim.address, c.key("friend", "victim")})
-	if err := stream.Send(introduce("10.3.3.3:7000")); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := stream.Recv(); err == nil || !strings.Contains(err.Error(), "it is the address of c, and the certificate is for friend") {
+	if _, err := over.enter(t, door{victim.address, c.key("friend", "victim")}, "10.3.3.3:7000"); err == nil ||
+		!strings.Contains(err.Error(), "it is the address of c, and the certificate is for friend") {
 		t.Errorf("got %v", err)
 	}
 	victim.wantReason(t, reasonName)
 
-	_, stream = dial(t, door{victim.address, c.key("friend", "victim")})
-	if err := stream.Send(introduce(friend)); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := stream.Recv(); err != nil {
+	guest, err := over.enter(t, door{victim.address, c.key("friend", "victim")}, friend)
+	if err != nil {
 		t.Fatal(err)
 	}
 	c.live(friend, "")
-	if err := stream.Send(batch(func(*remote.MessageBatch) {})(victim.address)); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := stream.Recv(); err == nil {
+	guest.send(&transportpb.Heartbeat{}, inboxID)
+	if guest.end() == nil {
 		t.Error("the stream went on")
 	}
 	victim.wantReason(t, reasonStranger)
@@ -343,30 +328,39 @@ func TestTLSBindsAddresses(t *testing.T) {
 }
 
 // TestTLSBindsClaims: what a peer says about itself must be of its name.
-func TestTLSBindsClaims(t *testing.T) {
+func TestTLSBindsClaims(t *testing.T) { overEach(t, tlsBindsClaims) }
+
+func tlsBindsClaims(t *testing.T, over network) {
 	noLeaks(t)
-	v := newSecureVictim(t)
+	v := newSecureVictim(t, over)
+	guest, err := over.enter(t, v.door, friend)
+	if err != nil {
+		t.Fatal(err)
+	}
 	for _, m := range []proto.Message{
 		&transportpb.Heartbeat{Node: "witness"},
 		&transportpb.HeartbeatAck{Node: "witness"},
 		&transportpb.Reply{Node: "witness"},
 	} {
 		t.Run(string(proto.MessageName(m)), func(t *testing.T) {
-			v.survives(t, attack{reason: reasonClaim, frame: system(m, inboxID)})
+			guest.send(m, inboxID)
+			v.wantReason(t, reasonClaim)
+			v.unharmed(t)
 		})
 	}
-	stream := attack{frame: system(&transportpb.Reply{Node: "friend"}, inboxID)}.launch(t, v.door)
+	guest.send(&transportpb.Reply{Node: "friend"}, inboxID)
 	if got := v.next(); got.msg.(*transportpb.Reply).GetNode() != "friend" {
 		t.Errorf("got %v", got)
 	}
-	_ = stream.CloseSend()
 }
 
 // TestTLSRotation replaces all files under a pair of nodes, with another CA in
 // the end, as the documentation of TLS says.
-func TestTLSRotation(t *testing.T) {
+func TestTLSRotation(t *testing.T) { overEach(t, tlsRotation) }
+
+func tlsRotation(t *testing.T, over network) {
 	noLeaks(t)
-	c := newSecureCluster(t)
+	c := newSecureCluster(t, over)
 	a, b := c.node("a"), c.node("b")
 	a.ask(b)
 	old, err := tls.LoadX509KeyPair(c.files("a").Cert, c.files("a").Key)
@@ -377,7 +371,7 @@ func TestTLSRotation(t *testing.T) {
 	withOld := func() door {
 		config := c.identity("a").Client("b")
 		config.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return &old, nil }
-		return door{b.address, credentials.NewTLS(config)}
+		return door{b.address, config}
 	}
 	reconnect := func() {
 		t.Helper()
@@ -386,7 +380,7 @@ func TestTLSRotation(t *testing.T) {
 		}
 		a.ask(b)
 	}
-	next := &secureCluster{t: t, directory: certs.Directory(t.TempDir())}
+	next := &secureCluster{t: t, over: over, directory: certs.Directory(t.TempDir())}
 	next.files("a")
 	next.files("b")
 	files := func(d certs.Directory, base string) string { return filepath.Join(string(d), base) }
@@ -415,17 +409,17 @@ func TestTLSRotation(t *testing.T) {
 	move("b.pem")
 	move("ca.pem")
 	move("a.pem", "b.key")
-	if got := presented(t, b, c.identity("a")); !got.Equal(leaf(t, files(next.directory, "b.pem"))) {
+	if got := presented(t, over, b, c.identity("a")); !got.Equal(leaf(t, files(next.directory, "b.pem"))) {
 		t.Errorf("b goes on with its old certificate, for %v", got.DNSNames)
 	}
-	if introduction(t, withOld()) == nil {
+	if over.introduction(t, withOld()) == nil {
 		t.Error("friend's address was given to a")
 	}
 	b.wantReason(t, reasonStranger) // so far the old certificate is good enough
 
 	move("ca.pem", "a.pem")
 	stop := steady(t, a, b)
-	if introduction(t, withOld()) == nil {
+	if over.introduction(t, withOld()) == nil {
 		t.Error("the old CA is still accepted")
 	}
 	b.wantReason(t, reasonAuthority)
@@ -433,10 +427,10 @@ func TestTLSRotation(t *testing.T) {
 }
 
 // presented returns the certificate that a node shows to a new connection.
-func presented(t *testing.T, to *wireNode, as *certs.Identity) *x509.Certificate {
+func presented(t *testing.T, over network, to *wireNode, as *certs.Identity) *x509.Certificate {
 	t.Helper()
 	config := as.Client("b")
-	config.NextProtos = []string{"h2"} // what gRPC asks for
+	config.NextProtos = []string{over.protocol}
 	conn, err := tls.Dial("tcp", to.address, config)
 	if err != nil {
 		t.Fatal(err)
@@ -457,7 +451,7 @@ func leaf(t *testing.T, path string) *x509.Certificate {
 // TestTLSRefusesToStart with what peers would refuse, or nobody can mean.
 func TestTLSRefusesToStart(t *testing.T) {
 	noLeaks(t)
-	c := newSecureCluster(t)
+	c := newSecureCluster(t, overTCP)
 	a := TLS(c.files("a"))
 	tests := []struct {
 		name, want string
@@ -474,7 +468,7 @@ func TestTLSRefusesToStart(t *testing.T) {
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			test.config.Listen = "127.0.0.1:0"
-			_, err := NewRemote(test.config).Start(quietSystem(), Policy{})
+			_, err := NewTCP(test.config).Start(quietSystem(), Policy{})
 			if err == nil || !strings.Contains(err.Error(), test.want) {
 				t.Errorf("got %v, want %q", err, test.want)
 			}
@@ -484,12 +478,12 @@ func TestTLSRefusesToStart(t *testing.T) {
 
 func TestRemoteListensOffLoopback(t *testing.T) {
 	noLeaks(t)
-	c := newSecureCluster(t)
+	c := newSecureCluster(t, overTCP)
 	a := TLS(c.files("a"))
 	for name, config := range map[string]RemoteConfig{"TLS": {Name: "a", TLS: &a}, "insecure": {Insecure: true}} {
 		t.Run(name, func(t *testing.T) {
 			config.Listen = "0.0.0.0:0"
-			transport := NewRemote(config)
+			transport := NewTCP(config)
 			if _, err := transport.Start(quietSystem(), Policy{}); err != nil {
 				t.Fatal(err)
 			}

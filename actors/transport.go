@@ -109,15 +109,31 @@ func (p Policy) withDefaults() Policy {
 }
 
 // admit returns why an envelope may not be delivered at the node self, or "".
-// A sender need not be the peer at the other end, for a vnode that moved
-// forwards commands with the address of whoever asked. That may even be self;
-// then the sender is where our own answer goes, so it must be a target, too.
 func (p Policy) admit(self string, target, sender *actor.PID) string {
+	if reason := p.admitTarget(self, target); reason != "" {
+		return reason
+	}
+	return p.admitSender(self, sender)
+}
+
+// admitTarget is admit as far as the target is concerned.
+func (p Policy) admitTarget(self string, target *actor.PID) string {
 	switch {
 	case target.GetAddress() != self:
 		return reasonTargetAddress
 	case !p.Target(target.GetId()):
 		return reasonTarget
+	default:
+		return ""
+	}
+}
+
+// admitSender is admit as far as the sender is concerned. It need not be the peer
+// at the other end, for a vnode that moved forwards commands with the address of
+// whoever asked. That may even be self; then the sender is where our own answer
+// goes, so it must be a target, too.
+func (p Policy) admitSender(self string, sender *actor.PID) string {
+	switch {
 	case sender == nil:
 		return ""
 	case sender.GetAddress() == self && p.Target(sender.GetId()):
@@ -139,6 +155,10 @@ const (
 	// maxWireBytes bounds an encoded message: the largest command or reply, and
 	// room for what stands around it (method, node, error text).
 	maxWireBytes = MaxMessageBytes + 8<<10
+
+	// maxNameBytes bounds the address and the id of a PID that crosses the wire,
+	// together. Ours are of some ten bytes, and a name of a host has 255 at most.
+	maxNameBytes = 1 << 10
 
 	// unstarted is the address of PIDs that were made before Start.
 	unstarted = "nonhost"
@@ -175,6 +195,9 @@ func vet(to, sender *actor.PID, msg proto.Message) (size int, err error) {
 		return 0, fmt.Errorf("actors: send to %s: %w: sender %q has no address; start the transport before making PIDs",
 			to.GetAddress(), ErrInvalid, sender.GetId())
 	}
+	if nameBytes(to) > maxNameBytes || nameBytes(sender) > maxNameBytes {
+		return 0, fmt.Errorf("actors: send to %s: %w: an address with its id has at most %d bytes", to.GetAddress(), ErrTooLarge, maxNameBytes)
+	}
 	if err := encodable(msg); err != nil {
 		return 0, fmt.Errorf("actors: send to %s: %w", to.GetAddress(), err)
 	}
@@ -185,6 +208,8 @@ func vet(to, sender *actor.PID, msg proto.Message) (size int, err error) {
 	}
 	return size, nil
 }
+
+func nameBytes(pid *actor.PID) int { return len(pid.GetAddress()) + len(pid.GetId()) }
 
 // encodable says what keeps msg from being encoded: it is none of wireTypes, or
 // a string in it is not UTF-8.

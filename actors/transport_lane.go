@@ -52,12 +52,13 @@ type lane struct {
 	address string
 	ctx     context.Context // done when the lane has ended; its cause says why
 	cancel  context.CancelCauseFunc
-	wake    chan struct{} // holds a token while there is something to take
+	wake    chan struct{} // holds a token while there is something to take, or the lane has ended
 
 	mu       sync.Mutex
 	waiting  []parcel
-	messages int // queued, and taken but not yet sent
-	bytes    int // of these messages
+	frames   *frameEncoder // if not nil, what waits is there, and encoded
+	messages int           // queued, and taken but not yet sent
+	bytes    int           // of these messages
 
 	taken []parcel // used by the lane's goroutine alone
 }
@@ -69,10 +70,21 @@ func newLane(address string) *lane {
 }
 
 // fail ends the lane. The first cause counts.
-func (l *lane) fail(cause error) { l.cancel(cause) }
+func (l *lane) fail(cause error) {
+	l.cancel(cause)
+	l.rouse()
+}
+
+// rouse has the lane's goroutine look what there is to do.
+func (l *lane) rouse() {
+	select {
+	case l.wake <- struct{}{}:
+	default:
+	}
+}
 
 // push queues a message, or says why it will not arrive.
-func (l *lane) push(p parcel) error {
+func (l *lane) push(p *parcel) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.ctx.Err() != nil {
@@ -82,29 +94,38 @@ func (l *lane) push(p parcel) error {
 		return fmt.Errorf("actors: send to %s: %w: %d messages of %d bytes wait for it; send later or elsewhere",
 			l.address, ErrOverloaded, l.messages, l.bytes)
 	}
+	if l.frames == nil {
+		l.waiting = append(l.waiting, *p)
+	} else if err := l.frames.append(p); err != nil {
+		return err
+	}
 	l.messages++
 	l.bytes += p.size
-	l.waiting = append(l.waiting, p)
-	select {
-	case l.wake <- struct{}{}:
-	default:
-	}
+	l.rouse()
 	return nil
+}
+
+// await returns when there may be something to take, with the lane locked; false
+// if it has ended.
+func (l *lane) await() bool {
+	<-l.wake
+	if l.ctx.Err() != nil {
+		return false
+	}
+	runtime.Gosched() // whoever sends now shares the frame
+	l.mu.Lock()
+	return true
 }
 
 // next waits for messages and returns up to n of them, or none if the lane has
 // ended. They count as queued until sent is called with them.
 func (l *lane) next(n int) []parcel {
 	for len(l.taken) == 0 {
-		select {
-		case <-l.wake:
-			runtime.Gosched() // whoever sends now shares the frame
-			l.mu.Lock()
-			l.taken, l.waiting = l.waiting, nil
-			l.mu.Unlock()
-		case <-l.ctx.Done():
+		if !l.await() {
 			return nil
 		}
+		l.taken, l.waiting = l.waiting, nil
+		l.mu.Unlock()
 	}
 	batch := l.taken[:min(n, len(l.taken))]
 	l.taken = l.taken[len(batch):]
@@ -113,11 +134,36 @@ func (l *lane) next(n int) []parcel {
 
 // sent makes room for as many messages as have been sent.
 func (l *lane) sent(batch []parcel) {
+	bytes := 0
+	for _, p := range batch {
+		bytes += p.size
+	}
+	l.makeRoom(len(batch), bytes)
+}
+
+func (l *lane) makeRoom(messages, bytes int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.messages -= len(batch)
-	for _, p := range batch {
-		l.bytes -= p.size
+	l.messages -= messages
+	l.bytes -= bytes
+}
+
+// nextPacket is next for a lane whose messages are encoded. It takes back a packet
+// that has been sent.
+func (l *lane) nextPacket(sent packet) (next packet, ok bool) {
+	l.makeRoom(sent.messages, sent.bytes)
+	for {
+		if !l.await() {
+			return packet{}, false
+		}
+		next, more := l.frames.take(sent)
+		l.mu.Unlock()
+		if more {
+			l.rouse()
+		}
+		if len(next.data) > 0 {
+			return next, true
+		}
 	}
 }
 
@@ -127,6 +173,8 @@ type lanes struct {
 	// carry connects to the peer and sends what is queued to it, until the lane
 	// ends. It calls fail if it ends the lane itself.
 	carry func(*lane)
+	// encodes says that messages are encoded when they are queued.
+	encodes bool
 
 	running sync.WaitGroup // one for each lane
 
@@ -149,6 +197,9 @@ func (s *lanes) to(address string) (*lane, error) {
 	l, ok := s.byAddress[address]
 	if !ok {
 		l = newLane(address)
+		if s.encodes {
+			l.frames = newFrameEncoder()
+		}
 		s.byAddress[address] = l
 		s.running.Go(func() { s.run(l) })
 	}
@@ -263,7 +314,7 @@ func (t *life) send(p parcel) (err error) {
 	if err != nil {
 		return err
 	}
-	return l.push(p)
+	return l.push(&p)
 }
 
 // Disconnect implements [Transport].

@@ -60,10 +60,11 @@ type ports struct {
 
 // opening is what a transport starts with.
 type opening struct {
-	system *actor.ActorSystem
-	policy Policy
-	carry  func(*lane)        // see [lanes]
-	serve  func(net.Listener) // lets peers in, and does not wait for them
+	system  *actor.ActorSystem
+	policy  Policy
+	carry   func(*lane)        // see [lanes]
+	encodes bool               // see [lanes]
+	serve   func(net.Listener) // lets peers in, and does not wait for them
 }
 
 // open starts a transport, which has ports in it.
@@ -83,6 +84,7 @@ func (t *ports) open(self Transport, o opening) (address string, err error) {
 			t.address = listener.Addr().String()
 		}
 		t.lanes = newLanes(t.policy, o.carry)
+		t.lanes.encodes = o.encodes
 		t.system.ProcessRegistry.Address = t.address
 		routeThrough(t.system, self)
 		o.serve(listener)

@@ -7,6 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"strings"
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
@@ -69,7 +70,7 @@ func NewRemote(c RemoteConfig) *Remote {
 
 // Start implements [Transport].
 func (t *Remote) Start(system *actor.ActorSystem, p Policy) (address string, err error) {
-	return t.open(t, opening{system, p, t.carry, t.serve})
+	return t.open(t, opening{system: system, policy: p, carry: t.carry, serve: t.serve})
 }
 
 // serve lets peers in.
@@ -195,6 +196,8 @@ func endOf(err error) error {
 	switch {
 	case err == nil || errors.Is(err, io.EOF):
 		return errClosedByPeer
+	case isOtherProtocol(err), strings.Contains(err.Error(), "error reading server preface"):
+		return fmt.Errorf("%w; if the peer runs, %s", err, sameTransport)
 	case isRefusal(err):
 		return fmt.Errorf("%w%s", err, refusedByPeer)
 	}

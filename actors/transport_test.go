@@ -132,10 +132,9 @@ func offer[T any](to chan<- T, v T) {
 
 func anyone(string) bool { return true }
 
-// newRemoteNode starts a node on a loopback port.
-func newRemoteNode(t testing.TB, listen string) *wireNode {
-	return newWireNode(t, NewRemote(RemoteConfig{Listen: listen}), anyone)
-}
+// newRemoteNode starts a node on a loopback port, for what does not depend on the
+// transport.
+func newRemoteNode(t testing.TB) *wireNode { return overGRPC.node(t, "127.0.0.1:0") }
 
 // noLeaks fails the test if a goroutine that it started outlives its cleanup.
 func noLeaks(t testing.TB) {
@@ -181,7 +180,8 @@ func until(t testing.TB, what string, try func() bool) {
 }
 
 // ask sends a command to the echo of another node and checks the answer. It
-// retries while the connection is being made again.
+// retries while the connection is being made again: ours, or that of the answer,
+// about which we hear nothing.
 func (n *wireNode) ask(to *wireNode) {
 	n.t.Helper()
 	payload := fmt.Sprint(time.Now().UnixNano())
@@ -194,7 +194,7 @@ func (n *wireNode) ask(to *wireNode) {
 			return string(a.msg.(*transportpb.Reply).GetPayload()) == payload
 		case <-n.broken:
 			return false
-		case <-time.After(patience):
+		case <-time.After(patience / 20):
 			return false
 		}
 	})

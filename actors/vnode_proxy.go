@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
+	"google.golang.org/protobuf/proto"
 
 	"github.com/torc-io/torc/handoff"
 	transportpb "github.com/torc-io/torc/proto/torc/transport/v1"
@@ -84,7 +85,7 @@ func (h *vnodeHandle) visit(ctx context.Context, run func(*vnode)) (err error) {
 	return nil
 }
 
-var _ actor.Process = (*vnodeProxy)(nil)
+var _ permanent = (*vnodeProxy)(nil)
 
 // SendUserMessage takes a command: as the router passes it within the node, or
 // as it came over the wire.
@@ -100,6 +101,13 @@ func (p *vnodeProxy) SendUserMessage(_ *actor.PID, message any) {
 		}
 	case *transportpb.Command:
 		p.acceptRemote(e.Sender, m)
+	}
+}
+
+// takeFromPeer takes a command as it came over the wire.
+func (p *vnodeProxy) takeFromPeer(_ uint32, sender *actor.PID, msg proto.Message) {
+	if w, ok := msg.(*transportpb.Command); ok {
+		p.acceptRemote(sender, w)
 	}
 }
 

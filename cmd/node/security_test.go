@@ -14,6 +14,7 @@ func TestSecurityFlags(t *testing.T) {
 	}{
 		{nil, ""},
 		{[]string{"--insecure"}, ""},
+		{[]string{"--transport", "grpc"}, ""},
 		{[]string{"--tls-ca", "a", "--tls-cert", "b", "--tls-key", "c"}, ""},
 		{[]string{"--tls-ca", "a", "--tls-cert", "b"}, "go together"},
 		{[]string{"--tls-ca", "a", "--tls-cert", "b", "--tls-key", "c", "--insecure"}, "without TLS"},

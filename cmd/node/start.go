@@ -66,6 +66,7 @@ func newStartOf(s streams, c *starting) *cobra.Command {
 	c.transferFlags(cmd.Flags())
 	c.clusterFlags(cmd)
 	c.security.flags(cmd.Flags())
+	completeWords(cmd, "transport", string(torc.TransportTCP), string(torc.TransportGRPC))
 	c.clients.flags(cmd.Flags())
 	logLevelFlag(cmd.Flags(), &c.level, "info")
 	return cmd
@@ -160,6 +161,7 @@ func (c *starting) config(logs io.Writer) torc.Config {
 		Rebalance: torc.Rebalance(c.rebalance), EvictAfter: c.evictAfter,
 		ListenHandoff: c.handoff,
 		Transfers:     torc.TransferLimits{Out: c.transferLimit, In: c.transferLimit, Rate: int64(c.transferRate)},
+		Transport:     torc.Transport(c.security.transport),
 		TLS:           c.security.tls(), Insecure: c.security.insecure,
 		RequestTimeout: c.requestTimeout, Logger: newLogger(logs, c.level.Level),
 	}

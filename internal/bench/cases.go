@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
+
+	torc "github.com/torc-io/torc"
 )
 
 // The service that is measured, and what is put into it.
@@ -57,6 +59,7 @@ func atEach(counts []int, cases ...Case) (all []Case) {
 // The names of the contenders.
 const (
 	framework = "torc"
+	overGRPC  = "torc-grpc" // the same with the other transport
 	floor     = "floor"     // the caller fans out and gathers by itself
 	goroutine = "goroutine" // each request has a goroutine of its own
 	channel   = "channel"   // one vnode, asked over a channel
@@ -89,12 +92,13 @@ func commanding() []Contender {
 	}
 }
 
-func spreading(torc func(*kvSystem, context.Context, []byte) error, plain func(*twin, coordination, []byte) error) []Contender {
+func spreading(op func(*kvSystem, context.Context, []byte) error, plain func(*twin, coordination, []byte) error) []Contender {
 	return []Contender{
-		{framework, openCluster(torc)},
+		{framework, openCluster(torc.TransportTCP, op)},
 		{plainTCP, openFar("tcp", connectTCP, plain)},
 		{pipelined, openFar("grpc", connectStream, plain)},
 		{unaryGRPC, openFar("grpc", connectUnary, plain)},
+		{overGRPC, openCluster(torc.TransportGRPC, op)},
 	}
 }
 

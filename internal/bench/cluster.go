@@ -28,18 +28,18 @@ type torcCluster struct {
 // memberName is the name of a member.
 func memberName(i int) string { return fmt.Sprintf("member-%d", i) }
 
-// openCluster starts a cluster of processes for an operation.
-func openCluster(op func(*kvSystem, context.Context, []byte) error) func(context.Context, int) (System, error) {
+// openCluster starts a cluster of processes, over a transport, for an operation.
+func openCluster(over torc.Transport, op func(*kvSystem, context.Context, []byte) error) func(context.Context, int) (System, error) {
 	return func(ctx context.Context, keys int) (System, error) {
 		c := new(torcCluster)
-		if err := c.start(ctx, keys, op); err != nil {
+		if err := c.start(ctx, keys, over, op); err != nil {
 			return nil, errors.Join(err, c.Close())
 		}
 		return c, nil
 	}
 }
 
-func (c *torcCluster) start(ctx context.Context, keys int, op func(*kvSystem, context.Context, []byte) error) (err error) {
+func (c *torcCluster) start(ctx context.Context, keys int, over torc.Transport, op func(*kvSystem, context.Context, []byte) error) (err error) {
 	store := local.NewStore()
 	if c.registry, err = openRegistry(ctx, store); err != nil {
 		return err
@@ -48,11 +48,11 @@ func (c *torcCluster) start(ctx context.Context, keys int, op func(*kvSystem, co
 	ready := make(chan error, 1)
 	go func() {
 		var err error
-		c.others, err = startProcesses(ctx, func(i int) []string { return []string{"torc", strconv.Itoa(i), c.registry.address()} })
+		c.others, err = startProcesses(ctx, func(i int) []string { return []string{"torc", strconv.Itoa(i), c.registry.address(), string(over)} })
 		ready <- err
 	}()
 	service := clusterService()
-	node, err := torc.Start(ctx, clusterConfig(0, store.Connect()), service)
+	node, err := torc.Start(ctx, clusterConfig(0, store.Connect(), over), service)
 	if err := errors.Join(err, <-ready); err != nil {
 		if node != nil {
 			err = errors.Join(err, shutDown(node))
@@ -64,9 +64,9 @@ func (c *torcCluster) start(ctx context.Context, keys int, op func(*kvSystem, co
 }
 
 // clusterConfig is that of one member. Nobody moves anything while it is measured.
-func clusterConfig(i int, m membership.Membership) torc.Config {
+func clusterConfig(i int, m membership.Membership, over torc.Transport) torc.Config {
 	return torc.Config{
-		Name: memberName(i), Membership: m, Bootstrap: clusterSize, Rebalance: torc.RebalanceManual, EvictAfter: -1,
+		Name: memberName(i), Membership: m, Transport: over, Bootstrap: clusterSize, Rebalance: torc.RebalanceManual, EvictAfter: -1,
 	}
 }
 
@@ -76,7 +76,7 @@ func memberOfTorc(ctx context.Context, args []string, ready func(string)) error 
 	if err != nil {
 		return err
 	}
-	node, err := torc.Start(ctx, clusterConfig(number, &member{args[0], args[1]}), clusterService())
+	node, err := torc.Start(ctx, clusterConfig(number, &member{args[0], args[1]}, torc.Transport(args[2])), clusterService())
 	if err != nil {
 		return err
 	}

@@ -7,6 +7,8 @@ import (
 	"strconv"
 	"testing"
 
+	torc "github.com/torc-io/torc"
+
 	"pgregory.net/rapid"
 
 	"github.com/torc-io/torc/ring"
@@ -98,7 +100,7 @@ func TestBrokenTwinIsNoticed(t *testing.T) {
 
 // TestClusterSpreads: each of three processes holds a replica of a key.
 func TestClusterSpreads(t *testing.T) {
-	s, err := openCluster((*kvSystem).store)(t.Context(), 10)
+	s, err := openCluster(torc.TransportTCP, (*kvSystem).store)(t.Context(), 10)
 	if err != nil {
 		t.Fatal(err)
 	}
