@@ -8,7 +8,7 @@ import (
 
 // keepCoordinators is how many coordinators a node keeps for later requests.
 // Under a steady load their number varies by far less; after a burst, those that
-// stay cost 1.3 MB.
+// stay cost 1.4 MB.
 const keepCoordinators = 256
 
 // coordinatorPool has the coordinators that no request uses. The one that was

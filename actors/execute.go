@@ -55,12 +55,12 @@ func (n *Node) Execute(ctx context.Context, m *Method, message proto.Message, ca
 		return Answer{}, fmt.Errorf("%w: node %s does not run this %q", ErrUnknownService, n.name, m.Service.Name)
 	}
 	began := time.Now()
-	answer, err := n.execute(ctx, m, message, call)
+	answer, err := n.execute(ctx, began, m, message, call)
 	meter.observe(err, time.Since(began))
 	return answer, err
 }
 
-func (n *Node) execute(ctx context.Context, m *Method, message proto.Message, call Call) (Answer, error) {
+func (n *Node) execute(ctx context.Context, now time.Time, m *Method, message proto.Message, call Call) (Answer, error) {
 	if !n.Ready() {
 		return Answer{}, fmt.Errorf("%w: %s", ErrStopping, n.name)
 	}
@@ -68,7 +68,7 @@ func (n *Node) execute(ctx context.Context, m *Method, message proto.Message, ca
 	defer c.release()
 	q := quorumOf(m, call)
 	c.call = call
-	if err := c.prepare(ctx, m, message, q); err != nil {
+	if err := c.prepare(ctx, now, m, message, q); err != nil {
 		return Answer{}, err
 	}
 	c.launch()
@@ -79,7 +79,7 @@ func (n *Node) execute(ctx context.Context, m *Method, message proto.Message, ca
 }
 
 // prepare makes the request, and refuses what cannot be before anything is sent.
-func (c *coordinatorActor) prepare(ctx context.Context, m *Method, message proto.Message, q coordinator.Quorum) error {
+func (c *coordinatorActor) prepare(ctx context.Context, now time.Time, m *Method, message proto.Message, q coordinator.Quorum) error {
 	n := c.node
 	c.view, c.proxies = n.view.Load(), n.proxies[m.Service.Name]
 	p, err := c.locate(message)
@@ -88,7 +88,7 @@ func (c *coordinatorActor) prepare(ctx context.Context, m *Method, message proto
 	}
 	c.letter = n.newLetter()
 	c.method, c.message, c.epoch = m, message, c.view.ring.Epoch()
-	c.deadline = time.Now().Add(n.config.RequestTimeout)
+	c.deadline = now.Add(n.config.RequestTimeout)
 	if d, ok := ctx.Deadline(); ok {
 		c.deadline = d
 	}

@@ -34,6 +34,7 @@ type metrics struct {
 
 // methodMeter is what one command counts, looked up once instead of per request.
 type methodMeter struct {
+	ok       prometheus.Counter // the usual one of the outcomes
 	outcomes map[string]prometheus.Counter
 	latency  prometheus.Observer
 	panics   prometheus.Counter
@@ -108,12 +109,17 @@ func (m *metrics) meter(service, command string) *methodMeter {
 	for _, outcome := range outcomes {
 		mm.outcomes[outcome] = m.requests.WithLabelValues(service, command, outcome)
 	}
+	mm.ok = mm.outcomes[outcomeOf(nil)]
 	return mm
 }
 
 // observe counts one request.
 func (m *methodMeter) observe(err error, took time.Duration) {
-	m.outcomes[outcomeOf(err)].Inc()
+	if err == nil {
+		m.ok.Inc()
+	} else {
+		m.outcomes[outcomeOf(err)].Inc()
+	}
 	m.latency.Observe(took.Seconds())
 }
 

@@ -136,7 +136,7 @@ func (s *replyShard) all() map[uint32]*coordinatorActor {
 
 // arm starts the sweep, unless it is running already: an idle node has no timer.
 func (t *replyTable) arm() {
-	if t.armed.CompareAndSwap(false, true) {
+	if !t.armed.Load() && t.armed.CompareAndSwap(false, true) {
 		time.AfterFunc(sweepEvery, t.sweep)
 	}
 }
