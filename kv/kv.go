@@ -166,8 +166,9 @@ func (c *Client) Delete(ctx context.Context, key []byte, opts ...torc.CallOption
 
 // maxOvertakes is how often a write is made again because a newer version was
 // in its way. Each time the clock learns of that version, so a second attempt
-// fails only against a writer that is at it at the same time.
-const maxOvertakes = 8
+// fails only against a writer that is at it at the same time. With sixty such
+// writers of one key, 8 attempts are too few for one in a thousand writes.
+const maxOvertakes = 32
 
 // errOvertaken ends a write that others keep overtaking.
 var errOvertaken = fmt.Errorf("%w: other writers of this key were faster each time", torc.ErrOverloaded)
