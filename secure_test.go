@@ -21,6 +21,12 @@ import (
 // TestTLS: members with certificates of one CA serve each other's keys, and one
 // with a certificate of another CA stays outside, whatever the store says.
 func TestTLS(t *testing.T) {
+	for _, over := range []torc.Transport{torc.TransportTCP, torc.TransportGRPC} {
+		t.Run(string(over), func(t *testing.T) { testTLS(t, over) })
+	}
+}
+
+func testTLS(t *testing.T, over torc.Transport) {
 	store, own, foreign := local.NewStore(), certs.Directory(t.TempDir()), certs.Directory(t.TempDir())
 	start := func(name string, d certs.Directory) (*torc.Node, *ping.Service) {
 		if _, err := d.Issue([]string{name}, nil, false); err != nil {
@@ -28,7 +34,7 @@ func TestTLS(t *testing.T) {
 		}
 		files, pings := torc.TLS(d.Node(name)), ping.New()
 		n, err := torc.Start(t.Context(), torc.Config{
-			Name: name, Membership: store.Connect(), TLS: &files, Bootstrap: 2, RingSize: 16,
+			Name: name, Membership: store.Connect(), Transport: over, TLS: &files, Bootstrap: 2, RingSize: 16,
 		}, pings)
 		if err != nil {
 			t.Error(err)
@@ -68,6 +74,14 @@ func TestTLS(t *testing.T) {
 	}
 	if !answered["a"] || !answered["b"] || answered["c"] {
 		t.Errorf("answered by %v", answered)
+	}
+}
+
+// TestUnknownTransport is refused with those that there are.
+func TestUnknownTransport(t *testing.T) {
+	_, err := torc.Start(t.Context(), torc.Config{Name: "a", Transport: "udp"})
+	if err == nil || !strings.Contains(err.Error(), `"udp": use "tcp", the default, or "grpc"`) {
+		t.Errorf("got %v", err)
 	}
 }
 

@@ -35,3 +35,18 @@ func TestSecurityFlags(t *testing.T) {
 		}
 	}
 }
+
+func TestTransportFlag(t *testing.T) {
+	for value, want := range map[string]string{"": "tcp", "tcp": "tcp", "grpc": "grpc", "udp": "neither tcp nor grpc"} {
+		var s security
+		f := pflag.NewFlagSet("", pflag.ContinueOnError)
+		s.flags(f)
+		var err error
+		if value != "" {
+			err = f.Parse([]string{"--transport", value})
+		}
+		if got := s.transport.String(); err == nil && got != want || err != nil && !strings.Contains(err.Error(), want) {
+			t.Errorf("--transport %q: %s, %v; want %s", value, got, err, want)
+		}
+	}
+}
