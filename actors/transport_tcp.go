@@ -21,7 +21,7 @@ const acceptPause = 50 * time.Millisecond
 // TLS or without, and sends frames in it, see tcp_frame.go. The sending end is a
 // [lane], and the receiving end a [tcpSession].
 //
-// It takes a third of the time of [Remote], which has HTTP/2 with its frames,
+// It takes half the time of [Remote], which has HTTP/2 with its frames,
 // windows and goroutines below its own frames, and the names of types and
 // processes in each of those. Here a process is named once in a connection.
 type TCP struct {
