@@ -85,6 +85,7 @@ func (n *Node) withoutSelf(r *ring.Ring) (*ring.Ring, error) {
 // called again if somebody else was faster. It is the only way in which a running
 // node moves the ring on.
 func (k *ringKeeper) change(ctx context.Context, next func(*ring.Ring) (*ring.Ring, error)) error {
+	mine := k.node.Ring() // from before the store is read, so that it cannot have overtaken that
 	return k.swap(ctx, func(current membership.Document) (*ring.Ring, error) {
 		if current.Version == 0 {
 			return nil, errors.New("the store has no ring document; a member will put it back")
@@ -93,7 +94,7 @@ func (k *ringKeeper) change(ctx context.Context, next func(*ring.Ring) (*ring.Ri
 		if err != nil {
 			return nil, err
 		}
-		if mine := k.node.Ring(); before.ClusterID() == mine.ClusterID() && before.Epoch() < mine.Epoch() {
+		if before.ClusterID() == mine.ClusterID() && before.Epoch() < mine.Epoch() {
 			return nil, fmt.Errorf("the store has the ring of epoch %d, and this node that of %d; it is put back", before.Epoch(), mine.Epoch())
 		}
 		return next(before)
