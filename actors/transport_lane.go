@@ -12,6 +12,8 @@ import (
 
 	"github.com/asynkron/protoactor-go/actor"
 	"google.golang.org/protobuf/proto"
+
+	transportpb "github.com/torc-io/torc/proto/torc/transport/v1"
 )
 
 const (
@@ -24,6 +26,10 @@ const (
 	// a third of a second of a gigabit link. No frame can be larger than what
 	// was queued, so it is also what a frame is bounded by.
 	maxQueuedBytes = 32 << 20
+
+	// controlRoom is for messages that are not traffic, beyond the bounds of that:
+	// a peer with a full queue must not be taken for a dead one.
+	controlRoom = 256
 
 	// redialPause is how long a peer is left alone after its lane ended. It
 	// keeps senders that retry at once from dialling in a tight loop, and is
@@ -90,7 +96,7 @@ func (l *lane) push(p *parcel) error {
 	if l.ctx.Err() != nil {
 		return fmt.Errorf("actors: send to %s: %w: %w; send elsewhere", l.address, ErrUnreachable, context.Cause(l.ctx))
 	}
-	if l.messages >= maxQueuedMessages || l.bytes+p.size > maxQueuedBytes {
+	if !l.hasRoom(p) {
 		return fmt.Errorf("actors: send to %s: %w: %d messages of %d bytes wait for it; send later or elsewhere",
 			l.address, ErrOverloaded, l.messages, l.bytes)
 	}
@@ -103,6 +109,15 @@ func (l *lane) push(p *parcel) error {
 	l.bytes += p.size
 	l.rouse()
 	return nil
+}
+
+// hasRoom says whether a message may be queued.
+func (l *lane) hasRoom(p *parcel) bool {
+	switch p.msg.(type) {
+	case *transportpb.Command, *transportpb.Reply, *transportpb.Push:
+		return l.messages < maxQueuedMessages && l.bytes+p.size <= maxQueuedBytes
+	}
+	return l.messages < maxQueuedMessages+controlRoom
 }
 
 // await returns when there may be something to take, with the lane locked; false

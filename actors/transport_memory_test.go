@@ -170,21 +170,30 @@ func TestTransportMemoryQueueIsBounded(t *testing.T) {
 	inVirtualTime(t, func(t *testing.T, n *Network) {
 		a, b := n.newNode(t, "a"), n.newNode(t, "b")
 		n.SetDelay(time.Second)
-		for i := range maxQueuedMessages {
+		to, command := b.pid(inboxID, 0), &transportpb.Command{}
+		for range maxQueuedMessages {
+			if err := a.Send(to, nil, command); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := a.Send(to, nil, command); !errors.Is(err, ErrOverloaded) {
+			t.Errorf("one more: %v", err)
+		}
+		for i := range controlRoom { // a peer with a full queue is not a dead one
 			a.beat(b, uint64(i))
 		}
-		err := a.Send(b.pid(inboxID, 0), nil, &transportpb.Heartbeat{})
-		if !errors.Is(err, ErrOverloaded) {
-			t.Errorf("one more: %v", err)
+		if err := a.Send(to, nil, &transportpb.Heartbeat{}); !errors.Is(err, ErrOverloaded) {
+			t.Errorf("one heartbeat more: %v", err)
 		}
 		time.Sleep(2 * time.Second)
 		synctest.Wait()
-		if len(b.inbox) != maxQueuedMessages {
+		if len(b.inbox) != maxQueuedMessages+controlRoom {
 			t.Errorf("%d arrived", len(b.inbox))
 		}
 		a.beat(b, 1)
 		large := &transportpb.Command{Payload: make([]byte, MaxMessageBytes)}
-		for err = nil; err == nil; {
+		var err error
+		for err == nil {
 			err = a.Send(b.pid(inboxID, 0), nil, large)
 		}
 		if !errors.Is(err, ErrOverloaded) {
