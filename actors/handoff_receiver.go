@@ -87,20 +87,42 @@ func (i *incoming) enter(ctx context.Context, peer string) *handoff.Refusal {
 		return refusal
 	}
 	i.proxy = i.node.proxies[i.hello.Service][i.hello.Partition]
-	if i.handle = i.proxy.open(false); i.handle == nil {
-		return &handoff.Refusal{Reason: handoff.NotNow, Text: fmt.Sprintf("%s is stopping, or about to move partition %d", i.node.name, i.hello.Partition)}
-	}
 	if refusal := i.node.mover.admit(i); refusal != nil {
 		return refusal
 	}
-	var refusal *handoff.Refusal
-	if err := i.handle.visit(ctx, func(v *vnode) { refusal = i.welcome(v) }); err != nil {
-		refusal = &handoff.Refusal{Reason: handoff.NotNow, Text: err.Error()}
-	}
+	refusal := i.present(ctx)
 	if refusal != nil {
 		i.node.mover.release(i)
 	}
 	return refusal
+}
+
+// present has the vnode decide. One that nobody needed before may be about to end;
+// then there is another one as soon as it has.
+func (i *incoming) present(ctx context.Context) (refusal *handoff.Refusal) {
+	for {
+		if i.handle = i.proxy.open(false); i.handle == nil {
+			return &handoff.Refusal{Reason: handoff.NotNow, Text: fmt.Sprintf("%s is stopping, or about to move partition %d", i.node.name, i.hello.Partition)}
+		}
+		ends := false
+		err := i.handle.visit(ctx, func(v *vnode) {
+			if ends = v.retired; !ends {
+				refusal = i.welcome(v)
+			}
+		})
+		switch {
+		case ends || errors.Is(err, ErrStopping):
+			select {
+			case <-i.handle.vnode.stopped:
+				continue
+			case <-ctx.Done():
+				err = context.Cause(ctx)
+			}
+		case err == nil:
+			return refusal
+		}
+		return &handoff.Refusal{Reason: handoff.NotNow, Text: err.Error()}
+	}
 }
 
 // check compares the hello with who sent it, and with the ring.
@@ -130,9 +152,6 @@ func (i *incoming) check(ctx context.Context, peer string) *handoff.Refusal {
 func (i *incoming) welcome(v *vnode) *handoff.Refusal {
 	if v.state == nil {
 		return &handoff.Refusal{Reason: handoff.NotNow, Text: fmt.Sprintf("the vnode of %s cannot be opened: %v", v.service.Name, v.openErr)}
-	}
-	if v.retired {
-		return &handoff.Refusal{Reason: handoff.NotNow, Text: "the vnode is ending"}
 	}
 	r, drop, refusal := v.standing.Welcome(i.hello, v.state.Len())
 	if refusal != nil {
