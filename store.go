@@ -3,7 +3,6 @@ package torc
 import (
 	"fmt"
 	"iter"
-	"unsafe"
 
 	"github.com/tidwall/btree"
 	"google.golang.org/protobuf/proto"
@@ -46,14 +45,24 @@ import (
 //
 // # Cost
 //
-// Keys are kept in byte order in a B-tree whose nodes are copied on write. A
-// lookup allocates nothing; a snapshot is one small allocation whatever the
-// number of items, and afterwards the first write to each node of the tree
-// copies that node (up to 63 items).
+// A lookup is that of a map, and allocates nothing; so is a change of what is there,
+// until there is a snapshot. That is one small allocation whatever the number of
+// items. For it keys are kept in byte order, too, in a B-tree whose nodes are copied on
+// write: after a snapshot the first write of each key searches the tree, and copies
+// nodes (up to 63 items each) that no write has copied yet.
 type Store[T any] struct {
 	codec Codec[T]
 	merge func(present, arrived T) T
-	tree  *btree.Map[string, T]
+	cells map[string]*cell[T]
+	order *btree.Map[string, *cell[T]]
+	era   uint64 // how many copies of order were made
+}
+
+// cell has the value of a key. The copies of order share the cells that were in it:
+// one of an earlier era does not change any more, and is replaced.
+type cell[T any] struct {
+	value T
+	era   uint64
 }
 
 var _ handoff.Stateful = (*Store[proto.Message])(nil)
@@ -88,19 +97,32 @@ func NewStore[T proto.Message](merge func(present, arrived T) T) *Store[T] {
 // NewStoreWithCodec returns an empty store of values that codec encodes. See
 // [NewStore] for merge.
 func NewStoreWithCodec[T any](codec Codec[T], merge func(present, arrived T) T) *Store[T] {
-	return &Store[T]{codec: codec, merge: merge, tree: new(btree.Map[string, T])}
+	return &Store[T]{codec: codec, merge: merge, order: new(btree.Map[string, *cell[T]])}
 }
 
 // Get returns the value under key, or the zero value and false if there is
 // none.
-func (s *Store[T]) Get(key []byte) (T, bool) {
-	return s.tree.Get(view(key))
+func (s *Store[T]) Get(key []byte) (value T, found bool) {
+	c, found := s.cells[string(key)]
+	if found {
+		value = c.value
+	}
+	return value, found
 }
 
 // Put sets the value under key. The key is copied; the value is kept as it is
 // and must not be modified any more.
 func (s *Store[T]) Put(key []byte, value T) {
-	s.tree.Set(string(key), value)
+	if c, found := s.cells[string(key)]; found && c.era == s.era {
+		c.value = value
+		return
+	}
+	if s.cells == nil { // most vnodes of a small cluster are empty
+		s.cells = make(map[string]*cell[T])
+	}
+	name, c := string(key), &cell[T]{value, s.era}
+	s.cells[name] = c
+	s.order.Set(name, c)
 }
 
 // Delete removes the value under key and reports whether there was one. Where
@@ -108,22 +130,33 @@ func (s *Store[T]) Put(key []byte, value T) {
 // tombstone: merging with a replica that missed the removal would bring the old
 // value back.
 func (s *Store[T]) Delete(key []byte) bool {
-	_, found := s.tree.Delete(view(key))
+	name := string(key)
+	_, found := s.order.Delete(name)
+	delete(s.cells, name)
 	return found
+}
+
+// freeze returns the tree as it is, and will be. It shares its nodes with the store's
+// until that changes them. Neither tree owns a shared node (each node carries the id
+// of the tree that made it, and a copy gives both trees new ids), so a write clones
+// the nodes on its path; and the cells in them are of an earlier era.
+func (s *Store[T]) freeze() *btree.Map[string, *cell[T]] {
+	s.era++
+	return s.order.Copy()
 }
 
 // All returns the keys and values in the byte order of the keys, as they are
 // when the loop begins: its body may put and delete. The keys are copies.
 func (s *Store[T]) All() iter.Seq2[[]byte, T] {
 	return func(yield func([]byte, T) bool) {
-		s.tree.Copy().Scan(func(key string, value T) bool {
-			return yield([]byte(key), value)
+		s.freeze().Scan(func(key string, c *cell[T]) bool {
+			return yield([]byte(key), c.value)
 		})
 	}
 }
 
 // Len returns the number of keys.
-func (s *Store[T]) Len() int { return s.tree.Len() }
+func (s *Store[T]) Len() int { return len(s.cells) }
 
 // Item returns the encoded value under key, and false if there is none. It
 // shares the memory of key.
@@ -149,15 +182,12 @@ func (s *Store[T]) Item(key []byte) (handoff.Item, bool) {
 // once, or not at all. A value that the codec refuses is reported in its place,
 // as an error that names the key; the items after it follow.
 //
-// The sequence walks a copy of the tree that shares its nodes. Neither tree
-// owns a shared node (each node carries the id of the tree that made it, and
-// a copy gives both trees new ids), so a write clones the nodes on its path and
-// leaves the shared ones alone: no memory that the sequence reads is written.
+// No memory that the sequence reads is written: see freeze.
 func (s *Store[T]) Snapshot() iter.Seq2[handoff.Item, error] {
-	tree, codec := s.tree.Copy(), s.codec
+	items, codec := s.freeze(), s.codec
 	return func(yield func(handoff.Item, error) bool) {
-		tree.Scan(func(key string, value T) bool {
-			return yield(encode(codec, []byte(key), value))
+		items.Scan(func(key string, c *cell[T]) bool {
+			return yield(encode(codec, []byte(key), c.value))
 		})
 	}
 }
@@ -190,7 +220,7 @@ func (s *Store[T]) Merge(item handoff.Item) error {
 
 // Drop removes all items. Snapshots taken before keep theirs.
 func (s *Store[T]) Drop() error {
-	s.tree = new(btree.Map[string, T])
+	s.cells, s.order = nil, new(btree.Map[string, *cell[T]])
 	return nil
 }
 
@@ -206,13 +236,6 @@ func encode[T any](codec Codec[T], key []byte, value T) (handoff.Item, error) {
 // quote returns the beginning of a key for the text of an error. Keys may be
 // binary and long; 64 characters are enough to find one.
 func quote(key []byte) string { return fmt.Sprintf("%.64q", key) }
-
-// view returns key as a string that shares its memory, for a lookup that ends
-// before the caller can change the key. Such a string is never stored.
-// A conversion would allocate for every key longer than 32 bytes.
-func view(key []byte) string {
-	return unsafe.String(unsafe.SliceData(key), len(key)) //nolint:gosec // the string does not outlive the lookup
-}
 
 // protoCodec encodes messages of one type in their wire format. Deterministic,
 // because replicas with the same state must have the same bytes.

@@ -111,20 +111,25 @@ func (i *receiving) check() {
 		i.answer(refusal)
 		return
 	}
-	v := n.proxies[i.hello.Partition].open(false)
-	if v == nil {
-		i.refusef(handoff.NotNow, "about to move")
-		return
-	}
 	if !i.admit() {
 		n.w.counts[BusyReceiver]++
 		i.refusef(handoff.Busy, "has all that it may")
 		return
 	}
-	v.visit(i.welcome, func() {
-		i.refusef(handoff.NotNow, "the vnode has ended")
-		i.release()
-	})
+	i.present()
+}
+
+// present has the vnode decide. One that was about to end has another after it.
+func (i *receiving) present() {
+	if i.gone {
+		return
+	}
+	v := i.node.proxies[i.hello.Partition].open(false)
+	if v == nil {
+		i.refusef(handoff.NotNow, "about to move")
+		return
+	}
+	v.visit(i.welcome, i.present)
 }
 
 func (i *receiving) welcome(v *vnode) {
@@ -132,8 +137,7 @@ func (i *receiving) welcome(v *vnode) {
 		return
 	}
 	if v.retired {
-		i.refusef(handoff.NotNow, "the vnode is ending")
-		i.release()
+		i.node.after(0, i.present)
 		return
 	}
 	r, useless, refusal := v.standing.Welcome(i.hello, len(v.items))
