@@ -136,7 +136,7 @@ func TestTwinStoresOnAll(t *testing.T) {
 			t.Fatal(err)
 		}
 		for _, p := range system.list(key) {
-			o, ok := p.objects.Get(string(key))
+			o, ok := p.objects[string(key)]
 			if !ok || o.wall != system.clock.last {
 				t.Errorf("partition %d holds %+v, want the version %d", p.number, o, system.clock.last)
 			}
@@ -160,7 +160,7 @@ func TestTwinRepairs(t *testing.T) {
 		t.Fatal(err)
 	}
 	for i, want := range []bool{false, true, true} {
-		if _, got := list[i].objects.Get("other"); got != want {
+		if _, got := list[i].objects["other"]; got != want {
 			t.Errorf("partition %d repaired: %v, want %v", list[i].number, got, want)
 		}
 	}

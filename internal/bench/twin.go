@@ -8,8 +8,6 @@ import (
 	"time"
 	"unsafe"
 
-	"github.com/tidwall/btree"
-
 	"github.com/torc-io/torc/ring"
 )
 
@@ -80,7 +78,7 @@ type ack struct {
 type partition struct {
 	number  ring.Partition
 	inbox   chan request
-	objects btree.Map[string, *object]
+	objects map[string]*object
 }
 
 func (p *partition) run() {
@@ -88,10 +86,10 @@ func (p *partition) run() {
 		if r.stop {
 			return
 		}
-		present, _ := p.objects.Get(r.key)
+		present := p.objects[r.key]
 		kept := newer(present, r.object)
 		if kept != present {
-			p.objects.Set(r.key, kept)
+			p.objects[r.key] = kept
 		}
 		if r.acks != nil {
 			r.acks <- ack{p.number, r.id, kept}
@@ -119,7 +117,7 @@ func openTwin(op func(*twin, coordination, []byte) error, by coordination) func(
 func newTwin(keys int) *twin {
 	t := &twin{keyspace: newKeyspace(keys)}
 	for i := range ring.DefaultSize {
-		p := &partition{number: ring.Partition(i), inbox: make(chan request, inboxSize)}
+		p := &partition{number: ring.Partition(i), inbox: make(chan request, inboxSize), objects: map[string]*object{}}
 		t.partitions = append(t.partitions, p)
 		t.running.Go(p.run)
 	}
