@@ -105,7 +105,8 @@ func startIdle(ctx context.Context, p idleProcess) (one Idle, err error) {
 // sayIdle tells what this process takes. A node has been ready after the given time.
 func sayIdle(ready func(string), took time.Duration) error {
 	began := time.Now()
-	debug.FreeOSMemory() // collects, and gives back what was used only to start
+	runtime.GC()         // what is pooled outlives one collection
+	debug.FreeOSMemory() // and gives back what was used only to start
 	var memory runtime.MemStats
 	runtime.ReadMemStats(&memory)
 	resident, err := residentBytes()
