@@ -401,8 +401,9 @@ func TestInlineMailboxUnderFire(t *testing.T) {
 				case <-stop:
 					return
 				default:
-					id := latest.Load()
-					m.tell(id, sized(int(id)))
+					if id := latest.Load(); id > 0 { // as the id of no request
+						m.tell(id, sized(int(id)))
+					}
 				}
 			}
 		})
