@@ -140,6 +140,9 @@ func issue(t testing.TB, a *certs.Authority, r certs.Request) tls.Certificate {
 func steady(t *testing.T, from, to *wireNode) (stop func()) {
 	t.Helper()
 	from.ask(to)
+	for len(from.broken) > 0 { // of connections before this one
+		<-from.broken
+	}
 	stopping, stopped := make(chan struct{}), make(chan struct{})
 	answered := 0
 	go func() {

@@ -229,10 +229,10 @@ func (s *lanes) run(l *lane) {
 	if errors.Is(cause, ErrStopping) {
 		return
 	}
-	time.AfterFunc(redialPause, func() { s.forget(l) })
 	s.policy.Logger.Info("connection to a peer ended",
 		slog.String("peer", l.address), slog.String("cause", cause.Error()))
-	s.policy.Broken(l.address)
+	s.policy.Broken(l.address) // before there can be another lane
+	time.AfterFunc(redialPause, func() { s.forget(l) })
 }
 
 func (s *lanes) forget(l *lane) {
