@@ -3,6 +3,7 @@ package actors
 import (
 	"fmt"
 	"math/rand/v2"
+	"runtime"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -404,6 +405,7 @@ func TestInlineMailboxUnderFire(t *testing.T) {
 					if id := latest.Load(); id > 0 { // as the id of no request
 						m.tell(id, sized(int(id)))
 					}
+					runtime.Gosched() // or one processor would be theirs alone
 				}
 			}
 		})
