@@ -37,8 +37,18 @@ type Local struct {
 type Outlook struct {
 	Now       time.Time
 	Ring      *ring.Ring
-	Vnodes    []Local // of all services, those of a partition one after the other
+	Vnodes    []Local // of all services, in the order of their partitions
 	Reachable func(ring.NodeName) bool
+}
+
+// of returns the vnodes of a partition.
+func (o Outlook) of(p ring.Partition) []Local {
+	begin, _ := slices.BinarySearchFunc(o.Vnodes, p, func(v Local, p ring.Partition) int { return cmp.Compare(v.Partition, p) })
+	end := begin
+	for end < len(o.Vnodes) && o.Vnodes[end].Partition == p {
+		end++
+	}
+	return o.Vnodes[begin:end]
 }
 
 // Running is a transfer that the node sends already. One that is stalled, since its
@@ -133,16 +143,17 @@ func (a *Agenda) candidates(o Outlook) []Candidate {
 			all = append(all, OwnershipOf(t))
 		}
 	}
-	for i, v := range o.Vnodes {
+	for _, v := range o.Vnodes {
 		t := Transfer{Type: Hinted, Partition: v.Partition, Source: v.Partition, From: a.me, To: o.Ring.Owner(v.Partition)}
-		if v.Owes && t.To != a.me && t.To != "" && !slices.ContainsFunc(o.Vnodes[:i], func(u Local) bool { return u.Owes && u.Partition == v.Partition }) {
-			all = append(all, t)
+		if v.Owes && t.To != a.me && t.To != "" {
+			all = append(all, t) // once for each service; see Compact
 		}
 	}
 	maps.DeleteFunc(a.asked, func(t Transfer, when time.Time) bool { return o.Now.Sub(when) > ForgetAsked || !t.Wanted(o.Ring) })
 	all = slices.AppendSeq(all, maps.Keys(a.asked))
-	maps.DeleteFunc(a.refused, func(t Transfer, _ pause) bool { return !slices.Contains(all, t) })
 	slices.SortFunc(all, Transfer.Compare)
+	all = slices.Compact(all)
+	maps.DeleteFunc(a.refused, func(t Transfer, _ pause) bool { return !among(all, t) })
 	candidates := make([]Candidate, len(all))
 	for i, t := range all {
 		candidates[i] = Candidate{Transfer: t, Obstacle: a.obstacle(o, t)}
@@ -153,7 +164,7 @@ func (a *Agenda) candidates(o Outlook) []Candidate {
 // obstacle says what keeps a transfer from beginning now, or "".
 func (a *Agenda) obstacle(o Outlook, t Transfer) string {
 	here := func(is func(Local) bool) bool {
-		return t.Type == Ownership && slices.ContainsFunc(o.Vnodes, func(v Local) bool { return v.Partition == t.Partition && is(v) })
+		return t.Type == Ownership && slices.ContainsFunc(o.of(t.Partition), is)
 	}
 	switch p := a.refused[t]; {
 	case !o.Reachable(t.To):
@@ -217,7 +228,7 @@ func (a *Agenda) Asked(o Outlook, t Transfer) {
 // neighbour of what it lacks. Those that are arriving need not be asked for.
 func (a *Agenda) Ask(o Outlook, arriving func(Transfer) bool) (ask []Transfer) {
 	lacks := a.lacks(o)
-	over := func(t Transfer, _ time.Time) bool { return !slices.Contains(lacks, t) }
+	over := func(t Transfer, _ time.Time) bool { return !among(lacks, t) }
 	maps.DeleteFunc(a.told, over)
 	maps.DeleteFunc(a.missed, over)
 	for _, t := range lacks {
@@ -258,6 +269,12 @@ func (a *Agenda) lacks(o Outlook) (all []Transfer) {
 	}
 	slices.SortFunc(all, Transfer.Compare)
 	return slices.Compact(all)
+}
+
+// among says whether a transfer is one of some that are in their order.
+func among(sorted []Transfer, t Transfer) bool {
+	_, found := slices.BinarySearchFunc(sorted, t, Transfer.Compare)
+	return found
 }
 
 // OwnershipOf returns the transfer that carries out what the ring asks for.
