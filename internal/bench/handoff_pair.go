@@ -58,6 +58,9 @@ func openPair(ctx context.Context, config *HandoffConfig, size handoffSize) (*pa
 	if err == nil {
 		err = start("second", nil)
 	}
+	if err == nil {
+		err = p.meet(ctx)
+	}
 	if err != nil {
 		return nil, errors.Join(err, p.close())
 	}
@@ -72,17 +75,20 @@ func (p *pair) fillAll(ctx context.Context) error {
 	})
 }
 
+// meet returns when the first node has heard of the second: that a member has
+// started is news to the others, and comes to them in its own time.
+func (p *pair) meet(ctx context.Context) error {
+	first, second := p.nodes[0], p.nodes[1].Name()
+	return p.until(ctx, func() bool { _, known := first.Ring().Member(second); return known },
+		func() string { return fmt.Sprintf("%s has not heard of %s", first.Name(), second) })
+}
+
 // join gives the second node its share, and returns when it has it. What is
 // measured begins with the commit: a plan of an operator does not wait for the
 // cluster to settle.
 func (p *pair) join(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, pairWithin)
-	defer cancel()
-	first, second := p.nodes[0], p.nodes[1]
-	member, known := first.Ring().Member(second.Name())
-	if !known {
-		return fmt.Errorf("%s has not heard of %s", first.Name(), second.Name())
-	}
+	first := p.nodes[0]
+	member, _ := first.Ring().Member(p.nodes[1].Name())
 	plan, err := first.Plan(ring.Join(member))
 	if err != nil {
 		return err
@@ -90,13 +96,22 @@ func (p *pair) join(ctx context.Context) error {
 	if err := first.Commit(ctx, plan); err != nil {
 		return err
 	}
+	return p.until(ctx, func() bool { return len(first.Ring().Transfers()) == 0 },
+		func() string { return fmt.Sprintf("still to move: %v", first.Transfers()) })
+}
+
+// until looks every lookEvery, and returns when done says so. What is missing
+// becomes the error when that takes longer than pairWithin.
+func (p *pair) until(ctx context.Context, done func() bool, missing func() string) error {
+	ctx, cancel := context.WithTimeout(ctx, pairWithin)
+	defer cancel()
 	look := time.NewTicker(lookEvery)
 	defer look.Stop()
-	for len(first.Ring().Transfers()) > 0 {
+	for !done() {
 		select {
 		case <-look.C:
 		case <-ctx.Done():
-			return fmt.Errorf("%w: still to move: %v", context.Cause(ctx), first.Transfers())
+			return fmt.Errorf("%w: %s", context.Cause(ctx), missing())
 		}
 	}
 	return nil
