@@ -2,7 +2,6 @@ package actors
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"runtime/debug"
 	"slices"
@@ -41,9 +40,13 @@ type coordinatorActor struct {
 	node    *Node
 	pid     *actor.PID
 	mailbox inlineMailbox
+	stripe  *stripe // whose it is while it is free
 	machine coordinator.Request
-	holders atomic.Int32  // who has not let go of the request
-	decided chan struct{} // gets one token a request, when the client can be answered
+	holders atomic.Int32 // who has not let go of the request
+	// progress is that of the client's answer, which decided tells a client that
+	// awaits it.
+	progress atomic.Uint32
+	decided  chan struct{}
 
 	request
 
@@ -65,6 +68,7 @@ type request struct {
 	fallback *letter
 	wire     [2]*transportpb.Command // to other nodes: primaries, fallbacks
 
+	waited  bool  // the client has; on its own goroutine
 	over    bool  // the replicas' side has ended
 	told    bool  // the client's answer is fixed
 	verdict error // what the machine decided
@@ -87,10 +91,16 @@ func (n *Node) newLetter() *letter {
 	return l
 }
 
+// The progress of a client's answer.
+const (
+	asked    = iota // there is none yet
+	awaited         // nor yet, and the client waits on decided
+	answered        // it is fixed
+)
+
 var _ actor.Actor = (*coordinatorActor)(nil)
 
-// init prepares the request. It returns an error for a quorum that cannot be,
-// and ErrOverloaded if too many requests are in flight.
+// init prepares the request. It returns an error for a quorum that cannot be.
 func (c *coordinatorActor) init(p ring.Partition, q coordinator.Quorum) error {
 	err := c.machine.Init(coordinator.Config{
 		Ring: c.view.ring, Partition: p, Kind: c.method.Kind, Quorum: q, Reachable: c.view.reachable,
@@ -100,8 +110,8 @@ func (c *coordinatorActor) init(p ring.Partition, q coordinator.Quorum) error {
 	}
 	c.replies = slices.Grow(c.replies, q.N)[:q.N]
 	c.waiting = slices.Grow(c.waiting, q.N)[:q.N]
-	if !c.node.table.add(c) {
-		return fmt.Errorf("%w: %d requests are in flight", ErrOverloaded, c.node.config.MaxRequests)
+	for id := c.id; !c.node.table.add(id, c); {
+		id = c.stripe.anotherID(c.node.table)
 	}
 	return nil
 }
@@ -213,7 +223,9 @@ func (c *coordinatorActor) finish(err error) {
 			c.answers = append(c.answers, c.replies[i])
 		}
 	}
-	c.decided <- struct{}{}
+	if c.progress.Swap(answered) == awaited {
+		c.decided <- struct{}{}
+	}
 }
 
 // end is the last step: repair what a read found stale, and stop.
@@ -316,24 +328,4 @@ func (c *coordinatorActor) wireFor(t ring.Target) (*transportpb.Command, error) 
 	w.Fallback = t.Fallback
 	c.wire[i] = w
 	return w, nil
-}
-
-// outcomeOf names a request's end, for metrics.
-func outcomeOf(err error) string {
-	if err == nil {
-		return "ok"
-	}
-	short, isQuorum := errors.AsType[*coordinator.QuorumError](err)
-	switch {
-	case isQuorum && short.Outcome == coordinator.Unknown:
-		return "unknown"
-	case errors.Is(err, ErrOverloaded):
-		return "overloaded"
-	case errors.Is(err, ErrNotFound):
-		return "not_found"
-	case errors.Is(err, ErrInvalid), errors.Is(err, ErrTooLarge):
-		return "invalid"
-	default:
-		return "failed"
-	}
 }

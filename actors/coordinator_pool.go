@@ -1,48 +1,92 @@
 package actors
 
 import (
-	"sync"
+	"sync/atomic"
 
 	"github.com/asynkron/protoactor-go/actor"
 )
 
-// keepCoordinators is how many coordinators a node keeps for later requests.
-// Under a steady load their number varies by far less; after a burst, those that
-// stay cost 1.4 MB.
-const keepCoordinators = 256
+const (
+	// defaultMaxRequests bounds the requests in flight on a node. Each holds
+	// about 2 KB: what 10,000 of them wait for will not get better by more.
+	defaultMaxRequests = 10_000
+	// keepCoordinators is how many coordinators a stripe keeps for later requests.
+	// Under a steady load their number varies by far less; after a burst, those that
+	// stay cost 1.4 MB.
+	keepCoordinators = 256
+)
 
-// coordinatorPool has the coordinators that no request uses. The one that was
-// used last is used first, for its memory is in the processor's caches.
+// coordinatorPool has the coordinators, and with them the bound on the requests in
+// flight: each has one to itself until both of its sides have ended.
 type coordinatorPool struct {
-	node *Node
-
-	mu     sync.Mutex
-	free   []*coordinatorActor
-	closed bool
+	node    *Node
+	stripes *stripes
+	max     int64
+	live    atomic.Int64 // how many there are, free or not
 }
 
-// take returns a coordinator for one request. The caller, who is the client's
-// side of it, has to release it.
-func (p *coordinatorPool) take() *coordinatorActor {
-	c := p.pop()
+func newCoordinatorPool(n *Node, limit int) *coordinatorPool {
+	return &coordinatorPool{node: n, stripes: newStripes(), max: int64(limit)}
+}
+
+// take returns a coordinator for one request, or nil if there are as many requests
+// as there may be. The caller, who is the client's side of it, has to release it.
+func (p *coordinatorPool) take(here *stripe) *coordinatorActor {
+	c, id := here.take(p.node.table)
 	if c == nil {
-		c = p.spawn()
+		c = p.another()
 	}
-	c.holders.Store(1)
-	return c
-}
-
-func (p *coordinatorPool) pop() *coordinatorActor {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	last := len(p.free) - 1
-	if last < 0 {
+	if c == nil {
 		return nil
 	}
-	c := p.free[last]
-	p.free[last] = nil
-	p.free = p.free[:last]
+	c.stripe, c.id = here, id
+	c.holders.Store(1)
+	c.progress.Store(asked)
 	return c
+}
+
+// take removes a free coordinator, or returns nil, and an id for the request.
+func (s *stripe) take(table *replyTable) (c *coordinatorActor, id uint32) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if last := len(s.free) - 1; last >= 0 {
+		c = s.free[last]
+		s.free[last] = nil
+		s.free = s.free[:last]
+	}
+	return c, s.nextID(table)
+}
+
+// nextID returns an id. The caller holds mu.
+func (s *stripe) nextID(table *replyTable) uint32 {
+	if s.id == s.end {
+		s.id = table.block()
+		s.end = s.id + replyBlock
+	}
+	s.id++
+	return s.id - 1
+}
+
+// anotherID returns an id in place of one that is taken.
+func (s *stripe) anotherID(table *replyTable) uint32 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.nextID(table)
+}
+
+// another returns a coordinator when this processor has none: a new one, or one of
+// another processor's if there may be no more.
+func (p *coordinatorPool) another() *coordinatorActor {
+	if p.live.Add(1) <= p.max {
+		return p.spawn()
+	}
+	p.live.Add(-1)
+	for _, s := range p.stripes.all {
+		if c, _ := s.take(p.node.table); c != nil {
+			return c
+		}
+	}
+	return nil
 }
 
 func (p *coordinatorPool) spawn() *coordinatorActor {
@@ -56,32 +100,58 @@ func (p *coordinatorPool) spawn() *coordinatorActor {
 
 // put keeps a coordinator for later, or ends it.
 func (p *coordinatorPool) put(c *coordinatorActor) {
-	p.mu.Lock()
-	kept := !p.closed && len(p.free) < keepCoordinators
-	if kept {
-		p.free = append(p.free, c)
+	if !c.stripe.put(c) {
+		p.end(c)
 	}
-	p.mu.Unlock()
-	if !kept {
-		p.node.system.Root.Stop(c.pid)
+}
+
+// put keeps a coordinator for the next request, unless there are enough.
+func (s *stripe) put(c *coordinatorActor) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed || len(s.free) == keepCoordinators {
+		return false
 	}
+	s.free = append(s.free, c)
+	return true
+}
+
+func (p *coordinatorPool) end(c *coordinatorActor) {
+	p.live.Add(-1)
+	p.node.system.Root.Stop(c.pid)
 }
 
 // close ends the free coordinators. The others end with their requests.
 func (p *coordinatorPool) close() {
-	p.mu.Lock()
-	free := p.free
-	p.free, p.closed = nil, true
-	p.mu.Unlock()
-	for _, c := range free {
-		p.node.system.Root.Stop(c.pid)
+	for _, s := range p.stripes.all {
+		for _, c := range s.close() {
+			p.end(c)
+		}
 	}
+}
+
+// close keeps no more coordinators, and returns those that there are.
+func (s *stripe) close() []*coordinatorActor {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	free := s.free
+	s.free, s.closed = nil, true
+	return free
 }
 
 // launch starts the request. By the time it returns, the first sends are out.
 func (c *coordinatorActor) launch() {
 	c.holders.Add(1) // for the replicas' side, which lets go when it has ended
 	c.mailbox.begin(begin{})
+}
+
+// leave lets go of the request, for the client.
+func (c *coordinatorActor) leave() {
+	here, waited := c.stripe, c.waited
+	c.release()
+	if !waited {
+		here.rest()
+	}
 }
 
 // release lets go of the request, for one of its sides. After the other one it

@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"runtime"
 	"slices"
 	"time"
 
@@ -54,18 +53,21 @@ func (n *Node) Execute(ctx context.Context, m *Method, message proto.Message, ca
 	if !known {
 		return Answer{}, fmt.Errorf("%w: node %s does not run this %q", ErrUnknownService, n.name, m.Service.Name)
 	}
-	began := time.Now()
-	answer, err := n.execute(ctx, began, m, message, call)
-	meter.observe(err, time.Since(began))
+	here, began := n.coordinators.stripes.here(), time.Now()
+	answer, err := n.execute(ctx, here, began, m, message, call)
+	meter.observe(here, err, time.Since(began))
 	return answer, err
 }
 
-func (n *Node) execute(ctx context.Context, now time.Time, m *Method, message proto.Message, call Call) (Answer, error) {
+func (n *Node) execute(ctx context.Context, here *stripe, now time.Time, m *Method, message proto.Message, call Call) (Answer, error) {
 	if !n.Ready() {
 		return Answer{}, fmt.Errorf("%w: %s", ErrStopping, n.name)
 	}
-	c := n.coordinators.take()
-	defer c.release()
+	c := n.coordinators.take(here)
+	if c == nil {
+		return Answer{}, fmt.Errorf("%w: %d requests are in flight", ErrOverloaded, n.config.MaxRequests)
+	}
+	defer c.leave()
 	q := quorumOf(m, call)
 	c.call = call
 	if err := c.prepare(ctx, now, m, message, q); err != nil {
@@ -141,15 +143,10 @@ func quorumOf(m *Method, call Call) coordinator.Quorum {
 // wait returns when the client can be answered. At the deadline it lets the
 // coordinator speak, which is about to and knows more.
 func (c *coordinatorActor) wait(ctx context.Context) error {
-	select {
-	case <-c.decided:
-		// The vnodes have run on this goroutine, and nothing was waited for. A
-		// client in a loop would go on so until it is preempted, in the middle of
-		// a vnode's turn: then the vnode would stand still until it runs again.
-		runtime.Gosched()
-		return nil
-	default:
+	if !c.progress.CompareAndSwap(asked, awaited) {
+		return nil // the vnodes have run on this goroutine, and nothing is waited for
 	}
+	c.waited = true
 	select {
 	case <-c.decided:
 		return nil

@@ -2,25 +2,15 @@ package actors
 
 import (
 	"fmt"
-	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/torc-io/torc/ring"
 )
 
-// latencyBuckets span what a request can take, from a local vnode's few
-// microseconds to the default timeout, in steps of about 2.5.
-var latencyBuckets = []float64{
-	10e-6, 25e-6, 50e-6, 100e-6, 250e-6, 500e-6,
-	1e-3, 2.5e-3, 5e-3, 10e-3, 25e-3, 50e-3, 100e-3, 250e-3, 500e-3, 1, 2.5, 5,
-}
-
 // metrics are one node's, in Prometheus's terms. There is no label for the
 // partition: Q of them would be too many series for what they tell.
 type metrics struct {
-	requests  *prometheus.CounterVec
-	latency   *prometheus.HistogramVec
 	overloads *prometheus.CounterVec
 	panics    *prometheus.CounterVec
 	repairs   *prometheus.CounterVec
@@ -32,25 +22,8 @@ type metrics struct {
 	receivedItems, receivedBytes prometheus.Counter
 }
 
-// methodMeter is what one command counts, looked up once instead of per request.
-type methodMeter struct {
-	ok       prometheus.Counter // the usual one of the outcomes
-	outcomes map[string]prometheus.Counter
-	latency  prometheus.Observer
-	panics   prometheus.Counter
-}
-
-// outcomes are all that outcomeOf returns.
-var outcomes = []string{"ok", "not_found", "invalid", "overloaded", "failed", "unknown"}
-
 func newMetrics() *metrics {
 	m := &metrics{
-		requests: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "torc_requests_total", Help: "Coordinated requests, by how they ended.",
-		}, []string{"service", "command", "outcome"}),
-		latency: prometheus.NewHistogramVec(prometheus.HistogramOpts{
-			Name: "torc_request_duration_seconds", Help: "Time from a request to its answer.", Buckets: latencyBuckets,
-		}, []string{"service", "command"}),
 		overloads: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "torc_overloads_total", Help: "Commands refused because a vnode's mailbox was full.",
 		}, []string{"service"}),
@@ -84,8 +57,8 @@ func counter(name, help string) prometheus.Counter {
 // collectors are all that is registered.
 func (m *metrics) collectors(n *Node) []prometheus.Collector {
 	return []prometheus.Collector{
-		m.requests, m.latency, m.overloads, m.panics, m.repairs, m.rejected, m.doubtful,
-		m.transfers, m.sentItems, m.sentBytes, m.receivedItems, m.receivedBytes, &gauges{n},
+		m.overloads, m.panics, m.repairs, m.rejected, m.doubtful,
+		m.transfers, m.sentItems, m.sentBytes, m.receivedItems, m.receivedBytes, &meters{n}, &gauges{n},
 	}
 }
 
@@ -97,30 +70,6 @@ func (m *metrics) register(n *Node, registry prometheus.Registerer) error {
 		}
 	}
 	return nil
-}
-
-// meter returns the counters of one command.
-func (m *metrics) meter(service, command string) *methodMeter {
-	mm := &methodMeter{
-		outcomes: make(map[string]prometheus.Counter),
-		latency:  m.latency.WithLabelValues(service, command),
-		panics:   m.panics.WithLabelValues(service, command),
-	}
-	for _, outcome := range outcomes {
-		mm.outcomes[outcome] = m.requests.WithLabelValues(service, command, outcome)
-	}
-	mm.ok = mm.outcomes[outcomeOf(nil)]
-	return mm
-}
-
-// observe counts one request.
-func (m *methodMeter) observe(err error, took time.Duration) {
-	if err == nil {
-		m.ok.Inc()
-	} else {
-		m.outcomes[outcomeOf(err)].Inc()
-	}
-	m.latency.Observe(took.Seconds())
 }
 
 // gauges reports what is known at the time of a scrape.

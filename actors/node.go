@@ -94,7 +94,7 @@ type Node struct {
 	address      string // set when the transport has started, then read-only
 	pool         *pool
 	table        *replyTable
-	coordinators coordinatorPool
+	coordinators *coordinatorPool
 	spawner      *vnodeSpawner
 	heartbeat    *heartbeat
 	keeper       *ringKeeper
@@ -154,13 +154,13 @@ func newNode(config Config) (*Node, error) {
 		logger:    config.Logger.With("node", config.Name),
 		transport: config.Transport,
 		pool:      newPool(),
-		table:     newReplyTable(config.MaxRequests),
+		table:     newReplyTable(),
 		metrics:   newMetrics(),
 		services:  make(map[string]*Service),
 		meters:    make(map[*Method]*methodMeter),
 		proxies:   make(map[string][]*vnodeProxy),
 	}
-	n.coordinators.node = n
+	n.coordinators = newCoordinatorPool(n, config.MaxRequests)
 	n.spawner = newVnodeSpawner(n)
 	n.limits.Store(config.Transfers)
 	n.life, n.cancel = context.WithCancel(context.Background())
@@ -185,7 +185,7 @@ func (n *Node) addService(s *Service) error {
 	}
 	n.services[s.Name] = s
 	for _, m := range s.methods {
-		n.meters[m] = n.metrics.meter(s.Name, m.Name)
+		n.meters[m] = newMethodMeter(s.Name, m.Name, n.metrics.panics, len(n.coordinators.stripes.all))
 	}
 	return nil
 }

@@ -22,9 +22,9 @@ const (
 	// replyShards spreads the table's locks. It is far above the number of
 	// cores, so that two of them rarely meet.
 	replyShards = 64
-	// defaultMaxRequests bounds the requests in flight on a node. Each holds
-	// about 2 KB: what 10,000 of them wait for will not get better by more.
-	defaultMaxRequests = 10_000
+	// replyBlock is how many ids a stripe takes at a time. They are in one shard, so
+	// that the stripe has it nearly to itself while it gives them out.
+	replyBlock = 1024
 	// sweepEvery is how exactly deadlines are kept.
 	sweepEvery = 10 * time.Millisecond
 )
@@ -33,13 +33,11 @@ const (
 // finds the waiting coordinator by the request id of the address. A late reply
 // finds nobody and is dropped, where Proto.Actor would log and publish a dead
 // letter for one reply of nearly every request. The table also is the one place
-// that knows all requests in flight: it bounds them, ends them at their
-// deadline, and tells them when a node goes down.
+// that knows all requests in flight: it ends them at their deadline, and tells
+// them when a node goes down.
 type replyTable struct {
-	max    int64
-	count  atomic.Int64
-	nextID atomic.Uint32
-	armed  atomic.Bool // the sweep timer is running
+	blocks atomic.Uint32 // the last that was given out
+	armed  atomic.Bool   // the sweep timer is running
 	closed atomic.Bool
 	shards [replyShards]replyShard
 }
@@ -55,29 +53,33 @@ type replyShard struct {
 
 var _ permanent = (*replyTable)(nil)
 
-func newReplyTable(limit int) *replyTable {
-	t := &replyTable{max: int64(limit)}
+func newReplyTable() *replyTable {
+	t := &replyTable{}
 	// A restarted node must not take replies to its former self for its own.
-	t.nextID.Store(rand.Uint32())
+	t.blocks.Store(rand.Uint32())
 	for i := range t.shards {
 		t.shards[i].waiting = make(map[uint32]*coordinatorActor)
 	}
 	return t
 }
 
-// add enters a request under an id that is never 0; false if the table is full.
-func (t *replyTable) add(c *coordinatorActor) bool {
-	if t.count.Add(1) > t.max {
-		t.count.Add(-1)
-		return false
-	}
+// block returns the first of replyBlock ids that nobody else gives out, until all
+// others have been. None of them is 0.
+func (t *replyTable) block() uint32 {
 	for {
-		id := t.nextID.Add(1)
-		if id != 0 && t.shard(id).add(id, c) {
-			t.arm()
-			return true
+		if first := t.blocks.Add(1) * replyBlock; first != 0 {
+			return first
 		}
 	}
+}
+
+// add enters a request under an id, or returns false if one that old is still there.
+func (t *replyTable) add(id uint32, c *coordinatorActor) bool {
+	if !t.shard(id).add(id, c) {
+		return false
+	}
+	t.arm()
+	return true
 }
 
 // add enters c under id unless a request that old is still there. The request has
@@ -100,12 +102,8 @@ func (s *replyShard) add(id uint32, c *coordinatorActor) bool {
 func (t *replyTable) remove(id uint32) {
 	s := t.shard(id)
 	s.mu.Lock()
-	_, there := s.waiting[id]
 	delete(s.waiting, id)
 	s.mu.Unlock()
-	if there {
-		t.count.Add(-1)
-	}
 }
 
 // deliver hands a reply to the coordinator that waits for it, if one does.
@@ -152,7 +150,7 @@ func (t *replyTable) sweep() {
 		}
 	}
 	t.armed.Store(false)
-	if t.count.Load() > 0 && !t.closed.Load() {
+	if t.inFlight() > 0 && !t.closed.Load() {
 		t.arm()
 	}
 }
@@ -177,10 +175,21 @@ func (s *replyShard) due(now time.Time) map[uint32]*coordinatorActor {
 	return due
 }
 
-func (t *replyTable) shard(id uint32) *replyShard { return &t.shards[id%replyShards] }
+func (t *replyTable) shard(id uint32) *replyShard { return &t.shards[id/replyBlock%replyShards] }
 
 // inFlight returns the number of requests that have not ended.
-func (t *replyTable) inFlight() int { return int(t.count.Load()) }
+func (t *replyTable) inFlight() (count int) {
+	for i := range t.shards {
+		count += t.shards[i].length()
+	}
+	return count
+}
+
+func (s *replyShard) length() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.waiting)
+}
 
 // close stops the sweep for good.
 func (t *replyTable) close() { t.closed.Store(true) }

@@ -23,21 +23,22 @@ func waiter(deadline time.Time) (*coordinatorActor, *recorder) {
 }
 
 // enlist puts a waiter on the table, and returns its id.
-func enlist(t *replyTable, c *coordinatorActor) (id uint32, ok bool) {
-	ok = t.add(c)
+func enlist(t *replyTable, c *coordinatorActor) (id uint32) {
+	id = t.block()
+	t.add(id, c)
 	c.mailbox.Start()
-	return c.id, ok
+	return id
 }
 
 func later() time.Time { return time.Now().Add(time.Hour) }
 
 func TestRepliesFindTheirRequest(t *testing.T) {
-	table := newReplyTable(10)
+	table := newReplyTable()
 	defer table.close()
 	a, seenByA := waiter(later())
 	b, seenByB := waiter(later())
-	idA, _ := enlist(table, a)
-	idB, _ := enlist(table, b)
+	idA := enlist(table, a)
+	idB := enlist(table, b)
 	table.deliver(idA, &Reply{Partition: 1})
 	table.SendUserMessage(&actor.PID{RequestId: idB}, &actor.MessageEnvelope{Message: &transportpb.Reply{Partition: 2}})
 	if len(seenByA.lines()) != 1 || len(seenByB.lines()) != 1 {
@@ -56,40 +57,22 @@ func TestRepliesFindTheirRequest(t *testing.T) {
 	}
 }
 
-func TestTableIsBounded(t *testing.T) {
-	table := newReplyTable(2)
-	defer table.close()
-	var last uint32
-	for range 2 {
-		c, _ := waiter(later())
-		last, _ = enlist(table, c)
-	}
-	c, _ := waiter(later())
-	if _, ok := enlist(table, c); ok {
-		t.Error("a third request was taken")
-	}
-	table.remove(last)
-	if _, ok := enlist(table, c); !ok {
-		t.Error("there was room again, and the request was refused")
-	}
-}
-
-// TestIDsWrapAround: 0 is no id, and one that is still waiting is not given twice.
+// TestIDsWrapAround: 0 is no id, no id is in two blocks, and one that is still
+// waiting is not given twice.
 func TestIDsWrapAround(t *testing.T) {
-	table := newReplyTable(10)
+	table := newReplyTable()
 	defer table.close()
-	table.nextID.Store(math.MaxUint32 - 1)
-	seen := map[uint32]bool{}
-	for range 2 {
-		c, _ := waiter(later())
-		id, _ := enlist(table, c)
-		seen[id] = true
+	const last = math.MaxUint32 / replyBlock
+	table.blocks.Store(last - 1)
+	for _, want := range []uint32{last * replyBlock, replyBlock, 2 * replyBlock} { // the block with 0 is left out
+		if first := table.block(); first != want {
+			t.Errorf("the block begins with %d, want %d", first, want)
+		}
 	}
-	table.nextID.Store(math.MaxUint32 - 1)
 	c, _ := waiter(later())
-	id, _ := enlist(table, c)
-	if id == 0 || seen[id] || seen[0] {
-		t.Errorf("ids %v, then %d", seen, id)
+	id := enlist(table, c)
+	if other, _ := waiter(later()); table.add(id, other) || !table.add(id+1, other) {
+		t.Errorf("%d was given twice, or %d not at all", id, id+1)
 	}
 }
 
@@ -97,7 +80,7 @@ func TestIDsWrapAround(t *testing.T) {
 // and the table has no timer when nothing waits.
 func TestDeadlinesAreKept(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		table := newReplyTable(1000)
+		table := newReplyTable()
 		begin := time.Now()
 		var mu sync.Mutex
 		heard := map[int]time.Duration{}
@@ -110,8 +93,7 @@ func TestDeadlinesAreKept(t *testing.T) {
 				heard[i] = time.Since(begin)
 				table.remove(id.Load())
 			}
-			given, _ := enlist(table, c)
-			id.Store(given)
+			id.Store(enlist(table, c))
 		}
 		time.Sleep(time.Minute)
 		mu.Lock()
@@ -129,7 +111,7 @@ func TestDeadlinesAreKept(t *testing.T) {
 }
 
 func TestNodeDownReachesEverybody(t *testing.T) {
-	table := newReplyTable(1000)
+	table := newReplyTable()
 	defer table.close()
 	var all []*recorder
 	for range 200 {
