@@ -6,10 +6,16 @@ import (
 	"sync/atomic"
 )
 
-// maxStripes bounds the stripes of a node with very many processors.
-const maxStripes = 64
+const (
+	// stripesEach is how many stripes there are for each processor. They are given to
+	// processors in turn, and a pool may forget at any time who had which: with more
+	// of them, two processors hardly ever end up with the same.
+	stripesEach = 4
+	// maxStripes bounds them on a node with very many processors.
+	maxStripes = 64
+)
 
-// stripe is what a node has once for each processor instead of once: coordinators
+// stripe is what a node has for each processor instead of once: coordinators
 // that no request uses, ids for requests, and counts. Two processors that write to
 // the same memory in turns wait for it longer than most of what a request decides
 // takes, so a request writes to what is its processor's own.
@@ -35,7 +41,7 @@ type stripes struct {
 
 func newStripes() *stripes {
 	s := &stripes{}
-	for i := range min(runtime.GOMAXPROCS(0), maxStripes) {
+	for i := range min(stripesEach*runtime.GOMAXPROCS(0), maxStripes) {
 		s.all = append(s.all, &stripe{index: i})
 	}
 	s.near.New = func() any { return s.all[int(s.next.Add(1))%len(s.all)] }
